@@ -1,0 +1,11 @@
+//! Countersign: a self-hosted portal for database change tickets.
+//!
+//! The rooms and who may know whom are drawn in `docs/architecture.md`; a test reads the `use crate::`
+//! lines of every file and fails on an arrow that is not in that picture.
+
+pub mod alembic;
+pub mod clock;
+pub mod domain;
+pub mod secret;
+pub mod sql;
+pub mod store;
