@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod secret;
+pub mod service;
 pub mod sql;
 pub mod store;
 pub mod telemetry;

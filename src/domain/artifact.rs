@@ -71,7 +71,9 @@ pub enum ArtifactFacts {
     Backup(BackupFacts),
     Smoke(SmokeFacts),
     /// The file is of a form or version that can't be read: kept, and blocking wherever it is needed.
-    Unreadable { problem: String },
+    Unreadable {
+        problem: String,
+    },
     /// Nothing is read out of this kind.
     Opaque,
 }

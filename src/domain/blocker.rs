@@ -52,37 +52,103 @@ pub enum WaitsFor {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Blocker {
     /// A checklist item is not done; `why` says what is missing where evidence decides it.
-    ItemOpen { label: String, attested: bool, why: Option<String> },
-    FileMissing { kind: ArtifactKind },
+    ItemOpen {
+        label: String,
+        attested: bool,
+        why: Option<String>,
+    },
+    FileMissing {
+        kind: ArtifactKind,
+    },
     ReportMissing,
-    ReportUnreadable { problem: String },
-    ReportFailed { problem: Option<String> },
+    ReportUnreadable {
+        problem: String,
+    },
+    ReportFailed {
+        problem: Option<String>,
+    },
     /// The report is of other bytes than the ones attached.
-    ReportOfOther { what: &'static str },
-    SnapshotStale { taken_at: Timestamp, expired_at: Timestamp },
-    ReportStale { expired_at: Timestamp },
-    DatedAhead { what: &'static str, at: Timestamp },
-    FindingsOpen { count: usize, rule: String, line: i64 },
-    ThreadsOpen { count: usize },
-    QuorumMissing { have: usize, need: u32, barred: usize, stale: usize },
-    Rejected { by: String },
-    PreviousNotRun { stage: String },
-    PreviousEnded { stage: String, status: RunStatus },
-    PreviousSmokeMissing { stage: String },
-    PreviousObserving { stage: String, until: Timestamp },
-    PreviousUnjudged { stage: String },
-    PreviousUnhealthy { stage: String },
-    IncidentOpen { id: IncidentId, number: i64, title: String },
-    Frozen { reason: String, until: Timestamp },
-    WindowShut { opens: Option<Timestamp> },
+    ReportOfOther {
+        what: &'static str,
+    },
+    SnapshotStale {
+        taken_at: Timestamp,
+        expired_at: Timestamp,
+    },
+    ReportStale {
+        expired_at: Timestamp,
+    },
+    DatedAhead {
+        what: &'static str,
+        at: Timestamp,
+    },
+    FindingsOpen {
+        count: usize,
+        rule: String,
+        line: i64,
+    },
+    ThreadsOpen {
+        count: usize,
+    },
+    QuorumMissing {
+        have: usize,
+        need: u32,
+        barred: usize,
+        stale: usize,
+    },
+    Rejected {
+        by: String,
+    },
+    PreviousNotRun {
+        stage: String,
+    },
+    PreviousEnded {
+        stage: String,
+        status: RunStatus,
+    },
+    PreviousSmokeMissing {
+        stage: String,
+    },
+    PreviousObserving {
+        stage: String,
+        until: Timestamp,
+    },
+    PreviousUnjudged {
+        stage: String,
+    },
+    PreviousUnhealthy {
+        stage: String,
+    },
+    IncidentOpen {
+        id: IncidentId,
+        number: i64,
+        title: String,
+    },
+    Frozen {
+        reason: String,
+        until: Timestamp,
+    },
+    WindowShut {
+        opens: Option<Timestamp>,
+    },
     TicketShut,
-    AlreadyApplied { status: RunStatus },
-    TokenOutstanding { ticket: TicketNumber, until: Timestamp },
-    RunUnsettled { ticket: TicketNumber, status: RunStatus },
+    AlreadyApplied {
+        status: RunStatus,
+    },
+    TokenOutstanding {
+        ticket: TicketNumber,
+        until: Timestamp,
+    },
+    RunUnsettled {
+        ticket: TicketNumber,
+        status: RunStatus,
+    },
     NothingToRollBack,
     VerdictFirst,
     /// Something that the gate needs can't be read.
-    CannotTell { why: String },
+    CannotTell {
+        why: String,
+    },
 }
 
 impl Blocker {
@@ -132,12 +198,18 @@ impl Blocker {
             Self::ReportUnreadable { problem } => format!("The dry-run report can't be read: {problem}"),
             Self::ReportFailed { problem: Some(problem) } => format!("The dry run did not pass: {problem}"),
             Self::ReportFailed { problem: None } => "The dry run did not pass.".to_owned(),
-            Self::ReportOfOther { what } => format!("The dry run rehearsed another {what} than the one attached."),
+            Self::ReportOfOther { what } => {
+                format!("The dry run rehearsed another {what} than the one attached.")
+            }
             Self::SnapshotStale { taken_at, expired_at } => {
                 format!("The snapshot of {} was too old from {}.", taken_at.words(), expired_at.words())
             }
-            Self::ReportStale { expired_at } => format!("The dry run was too old from {}.", expired_at.words()),
-            Self::DatedAhead { what, at } => format!("The {what} says {}, which is still to come.", at.words()),
+            Self::ReportStale { expired_at } => {
+                format!("The dry run was too old from {}.", expired_at.words())
+            }
+            Self::DatedAhead { what, at } => {
+                format!("The {what} says {}, which is still to come.", at.words())
+            }
             Self::FindingsOpen { count: 1, rule, line } => {
                 format!("1 blocking finding is not accepted: {rule}, line {line}.")
             }
@@ -156,7 +228,9 @@ impl Blocker {
                     });
                 }
                 if *barred > 0 {
-                    text.push_str(" An approval does not count: its voter touched the change or left the board.");
+                    text.push_str(
+                        " An approval does not count: its voter touched the change or left the board.",
+                    );
                 }
                 text
             }
@@ -175,7 +249,9 @@ impl Blocker {
             Self::WindowShut { opens: None } => "Policy has no window in the next 400 days.".to_owned(),
             Self::TicketShut => "The ticket is not open.".to_owned(),
             Self::AlreadyApplied { status: RunStatus::Succeeded } => "Already applied here.".to_owned(),
-            Self::AlreadyApplied { status } => format!("The last run here ended {status} and is not rolled back."),
+            Self::AlreadyApplied { status } => {
+                format!("The last run here ended {status} and is not rolled back.")
+            }
             Self::TokenOutstanding { ticket, until } => {
                 format!("An apply token of {ticket} is outstanding until {}.", until.words())
             }

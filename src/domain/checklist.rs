@@ -89,7 +89,9 @@ fn history_problem(facts: &Facts) -> Option<String> {
         None => Some("the migration history is not attached.".to_owned()),
         Some(ArtifactFacts::History(history)) => {
             if history.from != content.from_revision || history.to != content.to_revision {
-                Some("the history was read for other revisions than the ticket's; attach it again.".to_owned())
+                Some(
+                    "the history was read for other revisions than the ticket's; attach it again.".to_owned(),
+                )
             } else {
                 history.problem.clone()
             }
@@ -105,9 +107,16 @@ fn snapshot_problem(facts: &Facts) -> Option<String> {
         Some(ArtifactFacts::Backup(backup)) => {
             let expires = backup.taken_at + facts.this.policy.snapshot_max_age;
             if backup.taken_at > facts.now {
-                Some(format!("the backup says it was taken {}, which is still to come.", backup.taken_at.words()))
+                Some(format!(
+                    "the backup says it was taken {}, which is still to come.",
+                    backup.taken_at.words()
+                ))
             } else if facts.now >= expires {
-                Some(format!("the backup of {} is too old since {}.", backup.taken_at.words(), expires.words()))
+                Some(format!(
+                    "the backup of {} is too old since {}.",
+                    backup.taken_at.words(),
+                    expires.words()
+                ))
             } else {
                 None
             }
@@ -243,7 +252,11 @@ pub fn review(facts: &Facts) -> Vec<Blocker> {
     let mut blockers = Vec::new();
     let open: Vec<_> = facts.this.findings.iter().filter(|f| f.blocks()).collect();
     if let Some(first) = open.first() {
-        blockers.push(Blocker::FindingsOpen { count: open.len(), rule: first.rule.clone(), line: first.line });
+        blockers.push(Blocker::FindingsOpen {
+            count: open.len(),
+            rule: first.rule.clone(),
+            line: first.line,
+        });
     }
     let threads = facts.this.threads.iter().filter(|t| t.blocking && t.resolved_at.is_none()).count();
     if threads > 0 {

@@ -68,7 +68,12 @@ impl Dossier {
             contributors: self.contributors.clone(),
             incidents: self.incidents.clone(),
             freezes: self.freezes.clone(),
-            environment_tokens: self.tokens.iter().filter(|t| t.environment == environment).cloned().collect(),
+            environment_tokens: self
+                .tokens
+                .iter()
+                .filter(|t| t.environment == environment)
+                .cloned()
+                .collect(),
             environment_runs: self.runs.iter().filter(|r| r.environment == environment).cloned().collect(),
         })
     }

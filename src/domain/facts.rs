@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::artifact::{self, Artifact, ArtifactFacts, ArtifactKind, Finding, ReportFacts, Thread};
 use super::digest::Digest;
-use super::id::{ApiTokenId, ApplyTokenId, EnvironmentId, FreezeId, IncidentId, PersonId, RunId, StageId, UserId, VoteId};
+use super::id::{
+    ApiTokenId, ApplyTokenId, EnvironmentId, FreezeId, IncidentId, PersonId, RunId, StageId, UserId, VoteId,
+};
 use super::named::named;
 use super::policy::EnvironmentPolicy;
 use super::run::{self, ApplyToken, Direction, Health, Method, Observation, Run, RunStatus};
@@ -352,7 +354,9 @@ impl ApprovalBar {
         match self {
             Self::NotOnBoard => "Only members of the change board vote.",
             Self::Deactivated => "This account is deactivated.",
-            Self::Contributor => "You touched this change, so somebody else has to approve it: four eyes, always.",
+            Self::Contributor => {
+                "You touched this change, so somebody else has to approve it: four eyes, always."
+            }
             Self::ShapedByContributor => {
                 "Somebody who touched this change created, promoted or reset this account, so it can't approve it."
             }

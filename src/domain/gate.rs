@@ -400,7 +400,9 @@ fn open_words(facts: &Facts, key: GateKey, tally: &Tally) -> String {
             if notes == 0 {
                 "No findings. The analysis is basic: it reads keywords.".to_owned()
             } else {
-                format!("{notes} findings, none of them in the way. The analysis is basic: it reads keywords.")
+                format!(
+                    "{notes} findings, none of them in the way. The analysis is basic: it reads keywords."
+                )
             }
         }
         GateKey::Approvals => {
@@ -491,5 +493,10 @@ fn unforced(facts: &Facts) -> Option<Timestamp> {
             }
         }
     };
-    window::earliest_open(&facts.this.policy.windows, soaked.max(facts.now), &freezes(&facts.this.stage.name), None)
+    window::earliest_open(
+        &facts.this.policy.windows,
+        soaked.max(facts.now),
+        &freezes(&facts.this.stage.name),
+        None,
+    )
 }

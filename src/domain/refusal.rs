@@ -26,7 +26,10 @@ pub enum Refusal {
     TicketClosed,
     RunHappened,
     /// The reader saw other evidence than the current one.
-    EvidenceChanged { seen: Digest, current: Digest },
+    EvidenceChanged {
+        seen: Digest,
+        current: Digest,
+    },
     EvidenceIncomplete(Vec<Blocker>),
     NotEligible(ApprovalBar),
     NothingToWithdraw,
@@ -45,11 +48,18 @@ pub enum Refusal {
     RunNotUnknown,
     RunUnsettled,
     RunNotSucceeded,
-    ObservationTooEarly { until: Timestamp },
+    ObservationTooEarly {
+        until: Timestamp,
+    },
     SmokeNotPassed,
     JudgedUnhealthy,
-    StagesUnfinished { stage: String },
-    NeedsText { field: &'static str, why: &'static str },
+    StagesUnfinished {
+        stage: String,
+    },
+    NeedsText {
+        field: &'static str,
+        why: &'static str,
+    },
     PolicyCurrent,
 }
 

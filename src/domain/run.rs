@@ -130,7 +130,11 @@ pub struct Verdict {
 impl Run {
     /// What the run is at this instant: one whose lease has lapsed is unknown before anybody writes it down (RULES 17).
     pub fn status_at(&self, now: Timestamp) -> RunStatus {
-        if self.status == RunStatus::Running && now >= self.lease_until { RunStatus::Unknown } else { self.status }
+        if self.status == RunStatus::Running && now >= self.lease_until {
+            RunStatus::Unknown
+        } else {
+            self.status
+        }
     }
 
     /// Running, or nobody knows.

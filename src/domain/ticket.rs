@@ -104,7 +104,8 @@ impl TicketContent {
         text_rule(&self.description, 0, 20_000, true).unwrap_or_else(|m| fault("description", &m));
         text_rule(&self.release_tag, 1, 120, false).unwrap_or_else(|m| fault("release_tag", &m));
         text_rule(&self.prior_release_tag, 1, 120, false).unwrap_or_else(|m| fault("prior_release_tag", &m));
-        for (field, revision) in [("from_revision", &self.from_revision), ("to_revision", &self.to_revision)] {
+        for (field, revision) in [("from_revision", &self.from_revision), ("to_revision", &self.to_revision)]
+        {
             if let Err(message) = check_revision(revision) {
                 fault(field, &message);
             }
@@ -113,11 +114,15 @@ impl TicketContent {
             fault("to_revision", "The change must lead to another revision than it starts from.");
         }
         if self.authors.len() > 50 || self.authors.iter().any(|a| text_rule(a, 1, 200, false).is_err()) {
-            fault("authors", "At most 50 authors, each an e-mail address or a name of at most 200 characters.");
+            fault(
+                "authors",
+                "At most 50 authors, each an e-mail address or a name of at most 200 characters.",
+            );
         }
         if self.external_links.len() > 20
             || self.external_links.iter().any(|l| {
-                text_rule(l, 1, 500, false).is_err() || !(l.starts_with("https://") || l.starts_with("http://"))
+                text_rule(l, 1, 500, false).is_err()
+                    || !(l.starts_with("https://") || l.starts_with("http://"))
             })
         {
             fault("external_links", "At most 20 links, each starting with https:// or http://.");

@@ -18,19 +18,37 @@ use super::user::{Actor, Role, Scope};
 #[derive(Clone, Debug)]
 pub enum Action<'a> {
     Upload(ArtifactKind),
-    Tick { item: &'a str },
+    Tick {
+        item: &'a str,
+    },
     OpenThread,
     ReplyThread(ThreadId),
-    SettleThread { thread: ThreadId, resolve: bool },
-    AcceptFinding { finding: FindingId, note: &'a str },
-    Vote { choice: Choice, seen: Digest, comment: &'a str },
+    SettleThread {
+        thread: ThreadId,
+        resolve: bool,
+    },
+    AcceptFinding {
+        finding: FindingId,
+        note: &'a str,
+    },
+    Vote {
+        choice: Choice,
+        seen: Digest,
+        comment: &'a str,
+    },
     /// Release or redeem, as the facts' purpose and intent say.
     Authorise,
     RevokeToken,
     /// Log, heartbeat or finish, by the redeemer of this run.
     Report(RunId),
-    SettleRun { run: RunId, note: &'a str },
-    Observe { verdict: Health, note: &'a str },
+    SettleRun {
+        run: RunId,
+        note: &'a str,
+    },
+    Observe {
+        verdict: Health,
+        note: &'a str,
+    },
 }
 
 /// What an allowed act entails, besides its own record.
@@ -345,9 +363,10 @@ pub fn decide_ticket(
 fn outcome(stages: &[Facts]) -> Result<TicketOutcome, Refusal> {
     let undone = |f: &Facts| {
         f.this.standing_upgrade().is_none()
-            && f.this.runs.iter().any(|r| {
-                r.direction == super::run::Direction::Rollback && r.status == RunStatus::Succeeded
-            })
+            && f.this
+                .runs
+                .iter()
+                .any(|r| r.direction == super::run::Direction::Rollback && r.status == RunStatus::Succeeded)
     };
     let never_changed = |f: &Facts| f.this.standing_upgrade().is_none() && !undone(f);
     if stages.iter().any(undone) && stages.iter().all(|f| undone(f) || never_changed(f)) {

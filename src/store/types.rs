@@ -22,12 +22,17 @@ use sqlx::{Database, Decode, Encode, Postgres, Sqlite, Type};
 use uuid::Uuid;
 
 use super::row::Scalar;
+use crate::domain::artifact::{ArtifactKind, Severity};
 use crate::domain::digest::Digest;
+use crate::domain::facts::Choice;
 use crate::domain::id::{
     ApiTokenId, ApplicationId, ApplyTokenId, ArtifactId, EnvironmentId, FindingId, FreezeId, IncidentId,
     PersonId, PolicyVersionId, RunId, SessionId, StageId, ThreadId, TicketId, TicketNumber, UserId, VoteId,
 };
+use crate::domain::run::{Direction, Health, Method, RunStatus, TokenState};
+use crate::domain::ticket::{TicketKind, TicketOutcome, TicketState};
 use crate::domain::time::Timestamp;
+use crate::domain::user::Role;
 
 type Coded<T> = Result<T, BoxDynError>;
 
@@ -100,6 +105,11 @@ macro_rules! text_enum {
             read: &str = |text| text.parse().map_err(|_| format!("“{text}” is not a {}", stringify!($ty)).into())
         );
     )+};
+}
+
+text_enum! {
+    ArtifactKind, Choice, Direction, Health, Method, Role, RunStatus, Severity, TicketKind, TicketOutcome, TicketState,
+    TokenState,
 }
 
 /// Microseconds from 1970 to 2000, where PostgreSQL begins to count.

@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::fields::{Fields, Source, Value, choose, is_name, name_rule, word_rule};
 use super::{
     AutomaticItem, ChecklistItem, ChecklistKind, ChecklistWhen, EnvironmentPolicy, Policy, PolicyFault,
-    RuleLevel, SmokeProof, VERSION,
+    Severity, SmokeProof, VERSION,
 };
 use crate::domain::length::LONGEST;
 use crate::domain::window::{LONGEST_WINDOW, NotAWindow, WeeklyWindow, Windows};
@@ -29,11 +29,15 @@ const DAYS: [(&str, Weekday); 7] = [
     ("sunday", Weekday::Sunday),
 ];
 
-const LEVELS: [(&str, RuleLevel); 3] =
-    [("note", RuleLevel::Note), ("warn", RuleLevel::Warn), ("block", RuleLevel::Block)];
+const LEVELS: [(&str, Severity); 3] =
+    [("note", Severity::Note), ("warn", Severity::Warn), ("block", Severity::Block)];
 
-const PROOFS: [(&str, SmokeProof); 3] =
-    [("junit", SmokeProof::Junit), ("attested", SmokeProof::Attested), ("either", SmokeProof::Either)];
+const PROOFS: [(&str, SmokeProof); 4] = [
+    ("junit", SmokeProof::Junit),
+    ("attested", SmokeProof::Attested),
+    ("either", SmokeProof::Either),
+    ("both", SmokeProof::Both),
+];
 
 /// Reads the file; see [`Policy::parse`].
 pub(super) fn policy(text: &str) -> Result<Policy, Vec<PolicyFault>> {
@@ -195,7 +199,7 @@ fn hour_and_minute(text: &str) -> Option<(i8, i8)> {
     (hour < 24 && minute < 60).then_some((hour, minute))
 }
 
-fn rules<'s>(fields: &mut Fields<'s>, source: &'s Source<'s>) -> BTreeMap<String, RuleLevel> {
+fn rules<'s>(fields: &mut Fields<'s>, source: &'s Source<'s>) -> BTreeMap<String, Severity> {
     let mut rules = BTreeMap::new();
     for (rule, value) in fields.entries("rules") {
         let path = || format!("{}.{rule}", fields.path_of("rules"));

@@ -125,8 +125,8 @@ fn rules_can_be_given_another_level() {
     let rules =
         "[environment.rules]\ndrop-index = \"block\"\nadd-column = \"note\"\n\n[[environment.checklist]]";
     let rules = environment("[[environment.checklist]]", rules).rules;
-    assert_eq!(rules["drop-index"], RuleLevel::Block);
-    assert_eq!(rules["add-column"], RuleLevel::Note);
+    assert_eq!(rules["drop-index"], Severity::Block);
+    assert_eq!(rules["add-column"], Severity::Note);
     assert_eq!(
         fault("quorum = 1", "quorum = 1\nrules = { drop-index = \"loud\" }"),
         "line 10: environment[0].rules.drop-index: has to be one of: note, warn, block"
