@@ -1,4 +1,4 @@
-//! One way to talk to SQLite and PostgreSQL: the only file that names an engine's connections.
+//! One way to talk to SQLite and PostgreSQL: the only file that opens a connection.
 //!
 //! `conn.sql("… $1 …").bind(v).optional::<T>()` runs the same text on both. Three traps are closed here:
 //! a statement whose `$n` and values don't match is refused before it runs; a transaction in which a statement failed
@@ -11,18 +11,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{
-    SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
-    SqliteSynchronous,
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{
-    Arguments as _, AssertSqlSafe, PgPool, Postgres, SqlSafeStr, SqlStr, Sqlite, SqlitePool, Transaction,
-};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, SqlSafeStr, Sqlite, SqlitePool, Transaction};
 
 use super::StoreError;
-use super::row::{Record, RowRef};
-use super::types::Bind;
+use super::query::{Pending, Query};
 
 /// The two databases that Countersign runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -264,8 +260,8 @@ impl Tx {
         queries.fetch_add(1, Ordering::Relaxed);
         let before = std::mem::replace(failed, true);
         match link {
-            Link::Sqlite(conn) => drop(sqlx::raw_sql(text).execute(&mut **conn).await?),
-            Link::Postgres(conn) => drop(sqlx::raw_sql(text).execute(&mut **conn).await?),
+            Link::Sqlite(conn) => sqlx::raw_sql(text).execute(&mut **conn).await.map(|_| ())?,
+            Link::Postgres(conn) => sqlx::raw_sql(text).execute(&mut **conn).await.map(|_| ())?,
         }
         *failed = before;
         Ok(())
@@ -291,10 +287,10 @@ impl Session {
     fn query(&mut self, text: impl SqlSafeStr) -> Query<'_> {
         let Self { link, queries, failed } = self;
         let pending = match link {
-            Link::Sqlite(conn) => Pending::Sqlite(&mut **conn, SqliteArguments::default()),
-            Link::Postgres(conn) => Pending::Postgres(&mut **conn, PgArguments::default()),
+            Link::Sqlite(conn) => Pending::Sqlite(conn, SqliteArguments::default()),
+            Link::Postgres(conn) => Pending::Postgres(conn, PgArguments::default()),
         };
-        Query { pending, text: text.into_sql_str(), bound: 0, refused: None, queries, failed }
+        Query::new(pending, text.into_sql_str(), queries, failed)
     }
 
     async fn commit(self) -> Result<(), StoreError> {
@@ -309,156 +305,9 @@ impl Session {
     }
 }
 
-/// A statement with the values bound so far.
-#[must_use = "a statement does nothing until it is run"]
-pub struct Query<'c> {
-    pending: Pending<'c>,
-    text: SqlStr,
-    bound: usize,
-    /// The first value that could not be encoded.
-    refused: Option<sqlx::Error>,
-    queries: &'c AtomicU64,
-    failed: &'c mut bool,
-}
-
-enum Pending<'c> {
-    Sqlite(&'c mut SqliteConnection, SqliteArguments),
-    Postgres(&'c mut PgConnection, PgArguments),
-}
-
-enum Rows {
-    Sqlite(Vec<SqliteRow>),
-    Postgres(Vec<PgRow>),
-}
-
-/// The only `match` on the engine for running a statement. A future dropped half-way leaves the transaction failed.
-macro_rules! execute {
-    ($query:ident, |$conn:ident, $statement:ident| sqlite: $sqlite:expr, postgres: $postgres:expr) => {{
-        let Query { pending, text, queries, failed, .. } = $query.checked()?;
-        queries.fetch_add(1, Ordering::Relaxed);
-        let before = std::mem::replace(failed, true);
-        let outcome = match pending {
-            Pending::Sqlite($conn, values) => {
-                let $statement = sqlx::query_with::<Sqlite, _>(text, values);
-                $sqlite
-            }
-            Pending::Postgres($conn, values) => {
-                let $statement = sqlx::query_with::<Postgres, _>(text, values);
-                $postgres
-            }
-        };
-        *failed = before;
-        outcome
-    }};
-}
-
-impl Query<'_> {
-    /// Binds the next value.
-    pub fn bind<'v>(mut self, value: impl Bind<'v>) -> Self {
-        let added = match &mut self.pending {
-            Pending::Sqlite(_, values) => values.add(value),
-            Pending::Postgres(_, values) => values.add(value),
-        };
-        self.bound += 1;
-        if let Err(error) = added {
-            self.refused.get_or_insert(sqlx::Error::Encode(error));
-        }
-        self
-    }
-
-    /// The only row; more than one is not noticed. [`StoreError::NotFound`] when there is none.
-    pub async fn one<T: Record>(self) -> Result<T, StoreError> {
-        self.optional().await?.ok_or(StoreError::NotFound)
-    }
-
-    /// The first row, if there is one.
-    pub async fn optional<T: Record>(self) -> Result<Option<T>, StoreError> {
-        execute!(self, |conn, statement|
-            sqlite: statement.fetch_optional(conn).await?.as_ref().map(|row| T::from_row(RowRef::Sqlite(row))),
-            postgres: statement.fetch_optional(conn).await?.as_ref().map(|row| T::from_row(RowRef::Postgres(row))))
-        .transpose()
-    }
-
-    /// All rows: the statement sets the limit.
-    pub async fn all<T: Record>(self) -> Result<Vec<T>, StoreError> {
-        let rows = execute!(self, |conn, statement|
-            sqlite: Rows::Sqlite(statement.fetch_all(conn).await?),
-            postgres: Rows::Postgres(statement.fetch_all(conn).await?));
-        match rows {
-            Rows::Sqlite(rows) => rows.iter().map(|row| T::from_row(RowRef::Sqlite(row))).collect(),
-            Rows::Postgres(rows) => rows.iter().map(|row| T::from_row(RowRef::Postgres(row))).collect(),
-        }
-    }
-
-    /// Runs a write and says how many rows it touched.
-    pub async fn run(self) -> Result<u64, StoreError> {
-        Ok(execute!(self, |conn, statement|
-            sqlite: statement.execute(conn).await?.rows_affected(),
-            postgres: statement.execute(conn).await?.rows_affected()))
-    }
-
-    /// Runs a write that must touch exactly one row, else [`StoreError::RowsAffected`].
-    pub async fn run_one(self) -> Result<(), StoreError> {
-        match self.run().await? {
-            1 => Ok(()),
-            got => Err(StoreError::RowsAffected { expected: 1, got }),
-        }
-    }
-
-    fn checked(mut self) -> Result<Self, StoreError> {
-        if let Some(error) = self.refused.take() {
-            return Err(error.into());
-        }
-        let (placeholders, bound) = (highest_placeholder(self.text.as_str()), self.bound);
-        if placeholders != bound {
-            return Err(StoreError::BindCount { placeholders, bound, sql: self.text.as_str().to_owned() });
-        }
-        Ok(self)
-    }
-}
-
-/// The highest `n` of all `$n` outside quotes and comments.
-fn highest_placeholder(sql: &str) -> usize {
-    let mut highest = 0;
-    let mut rest = sql;
-    while let Some(at) = rest.find(['$', '\'', '"', '-', '/']) {
-        let (mark, after) = rest[at..].split_at(1);
-        let skip_past = |end: &str| after.find(end).map_or("", |found| &after[found + end.len()..]);
-        rest = match mark {
-            "$" => {
-                let digits = after.len() - after.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-                highest = highest.max(after[..digits].parse().unwrap_or(0));
-                &after[digits..]
-            }
-            "-" if after.starts_with('-') => skip_past("\n"),
-            "/" if after.starts_with('*') => skip_past("*/"),
-            "-" | "/" => after,
-            quote => skip_past(quote),
-        };
-    }
-    highest
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{highest_placeholder, sqlite_path};
-
-    #[test]
-    fn placeholders_are_counted_outside_quotes_and_comments() {
-        for (sql, highest) in [
-            ("SELECT 1", 0),
-            ("SELECT $1, $2, $1", 2),
-            ("UPDATE t SET a=$2 WHERE b=$10", 10),
-            ("SELECT '$7', \"$8\", $1", 1),
-            ("SELECT 'it''s $7' || $1", 1),
-            ("SELECT $1 -- not $9\n, $2", 2),
-            ("SELECT $1 /* nor $9 */ - $3 / $2", 3),
-            ("SELECT 'open $4", 0),
-            ("SELECT $", 0),
-        ] {
-            assert_eq!(highest_placeholder(sql), highest, "{sql}");
-        }
-    }
+    use super::sqlite_path;
 
     #[test]
     fn a_sqlite_address_is_a_path() {

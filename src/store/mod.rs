@@ -8,13 +8,15 @@ pub mod audit;
 pub mod db;
 pub mod error;
 pub mod migrate;
+pub mod query;
 pub mod row;
 pub mod types;
 
 #[cfg(test)]
 mod tests;
 
-pub use db::{Conn, Db, Engine, OpenOptions, Query, Read, Tx};
+pub use db::{Conn, Db, Engine, OpenOptions, Read, Tx};
 pub use error::StoreError;
+pub use query::Query;
 pub use row::{Record, RowRef};
 pub use types::Json;

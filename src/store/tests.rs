@@ -228,15 +228,15 @@ row!(Key { id });
 async fn rows_become_structs_and_tuples(test: &TestDb) {
     let db = with_items(test).await;
     let mut read = db.read().await.unwrap();
-    let text = "SELECT id, name, amount FROM item ORDER BY id";
+    let select = "SELECT id, name, amount FROM item ORDER BY id";
     assert_eq!(
-        read.sql(text).all::<Item>().await.unwrap(),
+        read.sql(select).all::<Item>().await.unwrap(),
         [Item { amount: 0, name: Some("one".into()) }, Item { amount: 0, name: None }]
     );
-    assert_eq!(read.sql(text).all::<Key>().await.unwrap(), [Key { id: 1 }, Key { id: 2 }]);
-    assert_eq!(read.sql(text).all::<(i64,)>().await.unwrap(), [(1,), (2,)]);
+    assert_eq!(read.sql(select).all::<Key>().await.unwrap(), [Key { id: 1 }, Key { id: 2 }]);
+    assert_eq!(read.sql(select).all::<(i64,)>().await.unwrap(), [(1,), (2,)]);
     assert_eq!(
-        read.sql(text).all::<(i64, Option<String>, i64)>().await.unwrap(),
+        read.sql(select).all::<(i64, Option<String>, i64)>().await.unwrap(),
         [(1, Some("one".into()), 0), (2, None, 0)]
     );
     let null = read.sql("SELECT name FROM item WHERE id = 2").optional::<Option<String>>().await.unwrap();

@@ -167,7 +167,7 @@ async fn times_sort(test: &TestDb) {
     let later = tx.sql("SELECT at FROM cell WHERE at > $1 ORDER BY at").bind(sorted[4]);
     assert_eq!(later.all::<Timestamp>().await.unwrap(), sorted[5..]);
     // Both engines mean the same instant, not only the same number.
-    let text: String = tx
+    let written: String = tx
         .sql_by_engine(
             "SELECT strftime('%Y-%m-%dT%H:%M:%SZ', at / 1000000, 'unixepoch') FROM cell WHERE at = 1000000",
             "SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM cell \
@@ -176,7 +176,7 @@ async fn times_sort(test: &TestDb) {
         .one()
         .await
         .unwrap();
-    assert_eq!(text, Timestamp::from_micros(1_000_000).to_string());
+    assert_eq!(written, Timestamp::from_micros(1_000_000).to_string());
 }
 
 async fn an_early_time_is_refused(test: &TestDb) {
@@ -191,7 +191,7 @@ async fn an_early_time_is_refused(test: &TestDb) {
 
 async fn canonical_json_survives(test: &TestDb) {
     let mut tx = begin(test).await;
-    let text = "{\"b\":1,  \"a\":1.50, \"a\":2}";
-    tx.sql("INSERT INTO cell (t) VALUES ($1)").bind(text).run_one().await.unwrap();
-    assert_eq!(tx.sql("SELECT t FROM cell").one::<String>().await.unwrap(), text);
+    let json = "{\"b\":1,  \"a\":1.50, \"a\":2}";
+    tx.sql("INSERT INTO cell (t) VALUES ($1)").bind(json).run_one().await.unwrap();
+    assert_eq!(tx.sql("SELECT t FROM cell").one::<String>().await.unwrap(), json);
 }
