@@ -4,12 +4,19 @@
 //! `&mut impl Conn`, writes take `&mut Tx`, so nothing is written outside a transaction. May use: sqlx and the
 //! domain. May not enter: a rule about who may do what, HTTP, a clock (bind the time that the service gives).
 
+pub mod apply_tokens;
+pub mod artifacts;
 pub mod audit;
 pub mod db;
+pub mod decisions;
+pub mod dossier;
 pub mod error;
+pub mod idempotency;
 pub mod migrate;
 pub mod query;
 pub mod row;
+pub mod runs;
+pub mod tickets;
 pub mod types;
 
 #[cfg(test)]
