@@ -105,6 +105,9 @@ fn weeks_without_a_gap_are_one_span_cut_at_the_horizon() {
     let windows = Windows::Weekly(vec![weekly(Weekday::Monday, (0, 0), 7 * 24 * 60, "UTC")]);
     assert_eq!(windows.span_at(now), Some(Span { start: now - HORIZON, end: now + HORIZON }));
     assert_eq!(windows.next_span(now), None);
+    // Nearly a week after the window in force began, its successor is still no span of its own.
+    let noon = Windows::Weekly(vec![weekly(Weekday::Monday, (12, 0), 7 * 24 * 60, "UTC")]);
+    assert_eq!(noon.next_span(at("2025-11-24T11:59:00Z")), None);
     // In Berlin the week in which the clocks go back is an hour longer than the window.
     let berlin = Windows::Weekly(vec![weekly(Weekday::Monday, (0, 0), 7 * 24 * 60, "Europe/Berlin")]);
     assert_eq!(berlin.span_at(now), Some(span("2025-10-26T23:00:00Z", "2026-10-25T22:00:00Z")));
