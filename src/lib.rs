@@ -5,7 +5,10 @@
 
 pub mod alembic;
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod secret;
+pub mod service;
 pub mod sql;
 pub mod store;
+pub mod telemetry;

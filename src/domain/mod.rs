@@ -2,8 +2,23 @@
 //!
 //! May use: std, serde, ids, times, digests. May not enter: async, sqlx, axum, a clock, randomness.
 
+pub mod artifact;
+pub mod audit;
+pub mod blocker;
+pub mod checklist;
 pub mod digest;
+pub mod dossier;
+pub mod evidence;
+pub mod facts;
+pub mod gate;
 pub mod id;
-pub mod time;
+pub mod length;
+pub(crate) mod named;
 pub mod policy;
+pub mod refusal;
+pub mod run;
+pub mod ticket;
+pub mod time;
+pub mod transition;
+pub mod user;
 pub mod window;

@@ -37,6 +37,12 @@ impl Timestamp {
         })
     }
 
+    /// For sentences: `Thu 20 Nov, 14:00 UTC`.
+    #[must_use]
+    pub fn words(self) -> String {
+        self.to_jiff().strftime("%a %-d %b, %H:%M UTC").to_string()
+    }
+
     /// Time from `earlier` to `self`, never negative.
     #[must_use]
     pub fn since(self, earlier: Self) -> SignedDuration {
@@ -65,9 +71,7 @@ impl std::str::FromStr for Timestamp {
     type Err = NotATime;
 
     fn from_str(text: &str) -> Result<Self, NotATime> {
-        text.parse::<jiff::Timestamp>()
-            .map(Self::from)
-            .map_err(|_| NotATime(text.chars().take(60).collect()))
+        text.parse::<jiff::Timestamp>().map(Self::from).map_err(|_| NotATime(text.chars().take(60).collect()))
     }
 }
 

@@ -1,1 +1,22 @@
+//! Rows to domain values and back, one file per aggregate. Makes no decision.
+//!
+//! Every query is written once and runs on SQLite and on PostgreSQL through the facade in [`db`]: reads take
+//! `&mut impl Conn`, writes take `&mut Tx`, so nothing is written outside a transaction. May use: sqlx and the
+//! domain. May not enter: a rule about who may do what, HTTP, a clock (bind the time that the service gives).
 
+pub mod audit;
+pub mod db;
+pub mod error;
+pub mod migrate;
+pub mod query;
+pub mod row;
+pub mod types;
+
+#[cfg(test)]
+mod tests;
+
+pub use db::{Conn, Db, Engine, OpenOptions, Read, Tx};
+pub use error::StoreError;
+pub use query::Query;
+pub use row::{Record, RowRef};
+pub use types::Json;
