@@ -26,13 +26,13 @@ impl Engine {
     /// Whether tests on this engine can run here. Says so where they can't, and fails where they must.
     ///
     /// # Panics
-    /// Without a PostgreSQL server, if nothing may be skipped (`CI` or `COUNTERSIGN_REQUIRE_ALL` is set).
+    /// Without a PostgreSQL server, if nothing may be skipped (`CI` or `TEST_REQUIRE_ALL` is set).
     #[must_use]
     pub fn is_available(self) -> bool {
         if self == Self::Sqlite || env::var_os("TEST_PG_URL").is_some() {
             return true;
         }
-        let required = ["CI", "COUNTERSIGN_REQUIRE_ALL"].into_iter().find(|name| env::var_os(name).is_some());
+        let required = ["CI", "TEST_REQUIRE_ALL"].into_iter().find(|name| env::var_os(name).is_some());
         if let Some(name) = required {
             panic!("TEST_PG_URL names no PostgreSQL server, and {name} forbids skipping: run tests/run");
         }

@@ -47,7 +47,7 @@ const GUESTS: &[(&str, &[&str])] = &[
     ("axum_extra", &["web", "api", "app"]),
     ("tower", &["web", "api", "app"]),
     ("tower_http", &["web", "api", "app"]),
-    ("hyper", &["web", "api", "app", "client"]),
+    ("hyper", &["web", "api", "app", "client", "config"]),
     ("hyper_util", &["web", "api", "app", "client"]),
     ("http_body_util", &["web", "api", "app", "client"]),
     ("askama", &["web"]),
