@@ -76,7 +76,7 @@ pub struct TestDb {
 #[derive(Debug)]
 enum Keeps {
     Folder(#[expect(dead_code, reason = "held so that the folder stays")] TempDir),
-    Database { server: PgConnectOptions, name: String },
+    Database(String),
 }
 
 impl TestDb {
@@ -113,19 +113,19 @@ impl TestDb {
         run(&mut admin, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
         run(&mut admin, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
         admin.close().await.expect("an orderly end");
-        Self { url: url_of(&server, &name), keeps: Keeps::Database { server, name } }
+        Self { url: url_of(&server, &name), keeps: Keeps::Database(name) }
     }
 }
 
 impl Drop for TestDb {
     fn drop(&mut self) {
-        let Keeps::Database { server, name } = &self.keeps else { return };
-        let (server, name) = (server.clone(), name.clone());
+        let Keeps::Database(name) = &self.keeps else { return };
+        let name = name.clone();
         // A runtime of its own: this may run while the test's own is unwinding.
         let dropped = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
-                let mut admin = server.connect().await?;
+                let mut admin = server().connect().await?;
                 admin.execute(AssertSqlSafe(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))).await?;
                 Ok::<_, Box<dyn Error + Send + Sync>>(())
             })
