@@ -1,0 +1,10 @@
+//! The integration tests: one binary, so that they are linked once.
+//!
+//! `cfg(test)` always holds here; it tells clippy that `expect` is as good in their helpers as in the tests.
+
+#[cfg(test)]
+mod architecture;
+
+#[cfg(test)]
+#[path = "../support/mod.rs"]
+mod support;
