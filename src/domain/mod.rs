@@ -4,6 +4,7 @@
 
 pub mod digest;
 pub mod id;
-pub mod time;
 pub mod policy;
+pub mod sql_digest;
+pub mod time;
 pub mod window;
