@@ -94,26 +94,26 @@ fn too_many_lines_are_refused() {
 }
 
 #[test]
-fn the_patch_command_takes_it() {
+fn patch_and_git_apply_take_it() {
     use std::process::Command;
     let dir = tempfile::tempdir().unwrap();
-    for (i, (old, new)) in [
+    let (file, patch) = (dir.path().join("f"), dir.path().join("p"));
+    for (old, new) in [
         ("a\nb\nc\n", "a\nB\nc"),
         ("a\nb\nc", "x\na\nb\nc\n"),
         ("", "a\n"),
         ("a\r\nb\r\n", "a\nb\r\nc\r\n"),
         ("SELECT 1;\rDROP\n", "SELECT 1;\rDROP\n-- x\n"),
         (include_str!("../demo/data/upgrade.sql"), include_str!("../demo/data/downgrade.sql")),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let (file, patch) = (dir.path().join(format!("f{i}")), dir.path().join(format!("p{i}")));
-        std::fs::write(&file, old).unwrap();
-        std::fs::write(&patch, diff(old, new).unwrap().unified("f", "f", 3)).unwrap();
-        let run = Command::new("patch").arg("--binary").arg("-s").arg(&file).arg(&patch).output();
-        let Ok(run) = run else { return };
-        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
-        assert_eq!(std::fs::read_to_string(&file).unwrap(), new);
+    ] {
+        std::fs::write(&patch, diff(old, new).unwrap().unified("a/f", "b/f", 3)).unwrap();
+        for tool in [["patch", "-p1", "--binary", "-s", "-i"].as_slice(), &["git", "apply"]] {
+            std::fs::write(&file, old).unwrap();
+            let run = Command::new(tool[0]).args(&tool[1..]).arg(&patch).current_dir(dir.path()).output();
+            // Neither tool is needed to build or to run.
+            let Ok(run) = run else { continue };
+            assert!(run.status.success(), "{tool:?} {old:?}: {}", String::from_utf8_lossy(&run.stderr));
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), new, "{tool:?}");
+        }
     }
 }
