@@ -1,1 +1,18 @@
+//! Reading what Alembic and the dry run leave behind: reports, manifests, histories, rendered SQL, test results.
+//!
+//! Pure functions over bytes, used by server and client alike; the formats are written down in `docs/formats.md`.
+//! Every file is hostile input: sizes are bounded, unknown fields and versions are refused, nothing panics.
+//! May not enter: I/O, clocks, a database.
 
+pub mod backup;
+pub mod formats;
+pub mod history;
+mod history_text;
+pub mod junit;
+pub mod manifest;
+pub mod not_possible;
+pub mod offline_sql;
+pub mod report;
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,17 @@
+//! Reading SQL: splitting, classifying, findings, the normal form and differences between two scripts.
+//!
+//! Pure functions over text, beside `domain`. SQL is hostile input here: everything is linear in its length,
+//! nothing recurses on what it reads, nothing panics. May not enter: I/O, clocks, a database.
 
+pub mod classify;
+pub mod dialect;
+pub mod diff;
+pub mod excerpt;
+pub mod findings;
+pub mod hidden;
+pub mod lex;
+pub mod normalise;
+mod rebuild;
+mod rules;
+mod rules_alter;
+pub mod split;

@@ -1,0 +1,211 @@
+use super::*;
+
+fn keys(sql: &str, dialect: Option<Dialect>) -> Vec<&'static str> {
+    find(sql, dialect).into_iter().map(|f| f.rule).collect()
+}
+
+const PG: Option<Dialect> = Some(Dialect::PostgreSql);
+
+#[test]
+fn each_rule_finds_its_statement_and_leaves_the_like_alone() {
+    let cases: &[(&str, &[&str])] = &[
+        ("DROP TABLE IF EXISTS a", &["drop-table"]),
+        ("DROP TABLE alembic_version, trades", &["drop-table"]),
+        ("DROP TABLE alembic_version", &[]),
+        ("DROP VIEW a", &[]),
+        ("DROP SCHEMA a CASCADE", &["drop-schema"]),
+        ("ALTER TABLE a DROP COLUMN b", &["drop-column"]),
+        ("ALTER TABLE ONLY s.a DROP b, ADD c int, DROP COLUMN IF EXISTS d", &["drop-column", "drop-column"]),
+        ("ALTER TABLE a DROP CONSTRAINT b", &[]),
+        ("ALTER TABLE a ALTER COLUMN b DROP NOT NULL", &[]),
+        ("ALTER TABLE a ALTER b DROP DEFAULT", &[]),
+        ("ALTER TABLE a ADD CONSTRAINT c CHECK (d IS NOT NULL)", &[]),
+        ("ALTER TABLE a ADD COLUMN b int NOT NULL", &["not-null-added"]),
+        ("ALTER TABLE a ADD COLUMN b int DEFAULT '3' NOT NULL", &[]),
+        ("ALTER TABLE a ADD b numeric(20, 4)", &[]),
+        ("ALTER TABLE a ALTER COLUMN b SET NOT NULL", &["not-null-added"]),
+        ("ALTER TABLE a ALTER COLUMN b TYPE int USING b::int", &["type-change"]),
+        ("ALTER TABLE a ALTER b SET DATA TYPE int", &["type-change"]),
+        ("ALTER TABLE a RENAME TO b", &["rename"]),
+        ("ALTER TABLE a RENAME b TO c", &["rename"]),
+        ("ALTER TABLE a RENAME CONSTRAINT b TO c", &[]),
+        ("TRUNCATE TABLE a", &["truncate"]),
+        ("DROP INDEX a", &["drop-index"]),
+        ("DELETE FROM a", &["delete-without-where"]),
+        ("DELETE FROM a WHERE b = 1", &[]),
+        ("DELETE FROM a WHERE TRUE", &["delete-without-where"]),
+        ("DELETE FROM a WHERE 1 = 1", &["delete-without-where"]),
+        ("DELETE FROM a WHERE 1 = 2 OR b", &[]),
+        ("DELETE FROM a USING (SELECT 1 WHERE x) q", &["delete-without-where"]),
+        ("DELETE FROM a /* WHERE b = 1 */", &["delete-without-where"]),
+        (
+            "WITH x AS (DELETE FROM a RETURNING *) INSERT INTO b SELECT * FROM x WHERE y",
+            &["delete-without-where"],
+        ),
+        ("WITH x AS (SELECT 1) UPDATE a SET b = 1", &["update-without-where"]),
+        ("UPDATE a SET b = 'WHERE'", &["update-without-where"]),
+        ("UPDATE a SET b = (SELECT 1 WHERE x) WHERE c", &[]),
+        ("UPDATE alembic_version SET version_num = 'a'", &[]),
+        ("INSERT INTO a VALUES (1) ON CONFLICT (b) DO UPDATE SET c = 1", &[]),
+        ("CREATE TABLE a (b int REFERENCES c ON DELETE CASCADE ON UPDATE CASCADE)", &[]),
+        ("SELECT 1 FOR UPDATE", &[]),
+        (
+            "DO $$ BEGIN IF true THEN DROP TABLE a; END IF; UPDATE b SET c = 1; END $$",
+            &["drop-table", "update-without-where"],
+        ),
+        ("DO $$ BEGIN EXECUTE 'DROP TABLE ' || x; END $$", &["dynamic-sql"]),
+        ("CREATE FUNCTION f() RETURNS void AS $$ BEGIN DELETE FROM a; END $$ LANGUAGE plpgsql", &[]),
+        ("SELECT 'x", &["unparsed"]),
+        ("[2026-01-01 00:00:00] INFO - Running", &["unparsed"]),
+        ("FAILED: Multiple head revisions are present", &["unparsed"]),
+        ("\\! rm -rf x", &["unparsed"]),
+    ];
+    for (sql, expected) in cases {
+        assert_eq!(keys(sql, PG), *expected, "{sql}");
+    }
+}
+
+#[test]
+fn dialects_have_their_own_destruction() {
+    let mysql = Some(Dialect::MySql);
+    assert_eq!(keys("ALTER TABLE a MODIFY b BIGINT NOT NULL", mysql), ["type-change"]);
+    assert_eq!(keys("ALTER TABLE a CHANGE b c INT", mysql), ["type-change"]);
+    assert_eq!(keys("ALTER TABLE a DROP INDEX b, DROP FOREIGN KEY c", mysql), ["drop-index"]);
+    assert_eq!(keys("ALTER TABLE a DROP PARTITION p", mysql), ["truncate"]);
+    assert_eq!(keys("RENAME TABLE a TO b", mysql), ["rename"]);
+    assert_eq!(keys("SELECT 1 /*!50000 ; DROP TABLE a */;", mysql), ["drop-table"]);
+    assert_eq!(keys("DELIMITER //", mysql), ["unparsed"]);
+    // MySQL takes BEGIN for a name here, so that what follows is not the procedure's body.
+    assert_eq!(keys("CREATE PROCEDURE begin() SELECT 1; DROP TABLE a;", mysql), ["drop-table"]);
+    let trigger = "CREATE TRIGGER t AFTER INSERT ON a BEGIN UPDATE b SET c = 1 WHERE d; SELECT 2; END;";
+    assert!(keys(trigger, Some(Dialect::Sqlite)).is_empty());
+}
+
+#[test]
+fn without_a_dialect_no_reading_hides_a_statement() {
+    // For PostgreSQL and SQLite 'a\' is a whole text; for MySQL it goes on.
+    assert_eq!(keys(r"INSERT INTO a VALUES ('\'); DROP TABLE b; -- ');", None), ["drop-table"]);
+    assert_eq!(keys(r"INSERT INTO a VALUES ('\'' || '; DROP TABLE b; --');", None), ["drop-table"]);
+    assert_eq!(keys("SELECT 1 AS $$; DROP TABLE a; SELECT 2 AS $$;", None), ["drop-table"]);
+    assert_eq!(keys("SELECT 1 /*! ; DROP TABLE a */;", None), ["drop-table"]);
+    // Nor does a finding that is seen hide another on its line.
+    assert_eq!(keys("DROP TABLE a; SELECT 1 /*! ; DROP TABLE b */;", None), ["drop-table", "drop-table"]);
+}
+
+#[test]
+fn a_rebuild_is_one_warning_and_a_false_one_still_blocks() {
+    let copy = "INSERT INTO _alembic_tmp_a (x) SELECT a.x FROM a;";
+    let script = |copy: &str, rename: &str| {
+        format!("CREATE TABLE _alembic_tmp_a (\n x int\n);\n{copy}\nDROP TABLE a;\n{rename};")
+    };
+    let rename = "ALTER TABLE _alembic_tmp_a RENAME TO a";
+    let found = find(&script(copy, rename), None);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!((found[0].rule, found[0].severity), ("table-rebuild", Severity::Warn));
+    assert_eq!((found[0].line, found[0].last_line), (1, 6));
+    for (copy, rename) in [
+        ("", rename),
+        ("INSERT INTO _alembic_tmp_a (x) SELECT a.x FROM a LIMIT 1;", rename),
+        ("INSERT INTO _alembic_tmp_a (x) SELECT a.x FROM a WHERE x > 1;", rename),
+        ("INSERT INTO _alembic_tmp_a (x) SELECT DISTINCT a.x FROM a;", rename),
+        ("INSERT INTO _alembic_tmp_a (x) SELECT b.x FROM b;", rename),
+        ("INSERT INTO _alembic_tmp_a (x) VALUES (1);", rename),
+        (copy, "SELECT 1"),
+        (copy, "ALTER TABLE _alembic_tmp_a RENAME TO b"),
+    ] {
+        assert!(keys(&script(copy, rename), None).contains(&"drop-table"), "{copy} {rename}");
+    }
+}
+
+#[test]
+fn transactions_are_one_finding_unless_they_frame_the_script() {
+    let sqlite = Some(Dialect::Sqlite);
+    assert!(keys("BEGIN; SELECT 1; COMMIT;", sqlite).is_empty());
+    assert!(keys("SELECT 1;", sqlite).is_empty());
+    assert_eq!(keys("BEGIN; SELECT 1; COMMIT; BEGIN; SELECT 2; COMMIT;", sqlite), ["transaction-control"]);
+    assert_eq!(keys("BEGIN; SELECT 1; ROLLBACK;", sqlite), ["transaction-control"]);
+    assert_eq!(keys("SAVEPOINT a; SELECT 1;", sqlite), ["transaction-control"]);
+}
+
+#[test]
+fn hidden_characters_are_found_once_a_line_and_named() {
+    let found = find("SELECT 1; -- \u{202E}\u{2066}\nSELECT\r2;\nSELECT 3;\r\n", None);
+    assert_eq!(
+        found.iter().map(|f| (f.rule, f.line)).collect::<Vec<_>>(),
+        [("hidden-text", 1), ("hidden-text", 2)]
+    );
+    assert!(found[0].why.ends_with("U+202E, U+2066"), "{}", found[0].why);
+    assert!(found[1].why.ends_with("U+000D"), "{}", found[1].why);
+}
+
+#[test]
+fn the_list_is_bounded_and_says_so() {
+    let found = find(&"DROP TABLE a;\n".repeat(3_000), None);
+    assert_eq!(found.len(), MAX + 1);
+    assert_eq!(found[MAX].rule, "too-many-findings");
+    let long = find(&format!("DROP TABLE {};", "x".repeat(5_000)), None);
+    assert_eq!(long[0].statement.chars().count(), 300);
+    assert!(long[0].why.len() < 400);
+}
+
+#[test]
+fn large_and_nested_scripts_take_linear_time() {
+    let cases = [
+        "(".repeat(2_000_000),
+        "SELECT 1;".repeat(200_000),
+        "(DELETE ".repeat(50_000),
+        "$a".repeat(500_000),
+        "DO $$ DO $x$ ".repeat(50_000),
+        "CREATE TRIGGER t BEGIN ".repeat(50_000),
+        "/*".repeat(500_000),
+        "ALTER TABLE a DROP b,".repeat(50_000),
+    ];
+    // Quadratic work on the first would be 10^12 steps: the test would not end.
+    for sql in cases {
+        for dialect in Dialect::ALL {
+            let _ = find(&sql, Some(dialect));
+        }
+    }
+}
+
+#[test]
+fn the_sample_projects_sql_has_what_people_would_point_at() {
+    let up = find(include_str!("../demo/data/upgrade.sql"), None);
+    let brief: Vec<_> = up.iter().map(|f| (f.rule, f.severity, f.line, f.last_line)).collect();
+    assert_eq!(brief, [("table-rebuild", Severity::Warn, 13, 28), ("drop-column", Severity::Block, 34, 34),]);
+    assert_eq!(up[1].why, "The values of trades.legacy_ref are lost in every row.");
+    assert_eq!(
+        keys(include_str!("../demo/data/downgrade.sql"), None),
+        ["drop-column", "drop-index", "drop-index", "table-rebuild", "drop-column"]
+    );
+    assert_eq!(
+        keys(include_str!("../demo/data/upgrade.postgresql.sql"), PG),
+        ["transaction-control", "type-change", "not-null-added", "drop-column"]
+    );
+}
+
+/// Counted by other means: words at the beginning of statements in the rendered files.
+#[test]
+fn the_corpus_has_as_many_findings_as_statements_that_ask_for_them() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/corpus/sql");
+    let count = |file: &str, dialect, rule: &str| {
+        let sql = std::fs::read_to_string(root.join(file)).unwrap();
+        find(&sql, dialect).iter().filter(|f| f.rule == rule).count()
+    };
+    let mysql = Some(Dialect::MySql);
+    assert_eq!(count("mlflow/clean/downgrade.sqlite.sql", None, "drop-table"), 8);
+    assert_eq!(count("mlflow/clean/downgrade.postgresql.sql", PG, "drop-table"), 8);
+    assert_eq!(count("mlflow/server-only/downgrade.mysql.sql", mysql, "drop-table"), 15);
+    assert_eq!(count("mlflow/server-only/downgrade.mysql.sql", mysql, "drop-index"), 21);
+    for (file, dialect) in [
+        ("mlflow/clean/upgrade.sqlite.sql", None),
+        ("mlflow/clean/upgrade.postgresql.sql", None),
+        ("mlflow/clean/upgrade.mysql.sql", None),
+        ("mlflow/server-only/upgrade.postgresql.sql", None),
+        ("taskflow/rename-table/upgrade.mysql.sql", mysql),
+        ("airflow/3.2.0-to-3.3.0/upgrade.postgresql.sql", PG),
+    ] {
+        assert_eq!(count(file, dialect, "unparsed"), 0, "{file}");
+        assert_eq!(count(file, dialect, "drop-table"), 0, "{file}");
+    }
+}

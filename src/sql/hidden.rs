@@ -1,0 +1,62 @@
+//! Characters that make a person read other text than a database runs.
+
+/// A character that is not seen, or that moves what is seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hidden {
+    /// Its first byte in the text.
+    pub at: usize,
+    /// The line it is on, counted from 1.
+    pub line: u32,
+    pub character: char,
+}
+
+/// Whether this character must never reach a reviewer unmarked: bidirectional controls, zero-width
+/// characters and control characters other than tab and LF. A carriage return is judged by [`find`].
+#[must_use]
+pub const fn is_hidden(character: char) -> bool {
+    matches!(character,
+        '\u{0}'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{7F}'..='\u{9F}'
+        | '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
+        | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}'
+        | '\u{E0000}'..='\u{E007F}')
+}
+
+/// Every hidden character of `text`, and every carriage return that no LF follows.
+pub fn find(text: &str) -> impl Iterator<Item = Hidden> + '_ {
+    let bytes = text.as_bytes();
+    let mut next_line = 1_u32;
+    text.char_indices().filter_map(move |(at, character)| {
+        let line = next_line;
+        if character == '\n' {
+            next_line = line.saturating_add(1);
+        }
+        let alone = character == '\r' && bytes.get(at + 1) != Some(&b'\n');
+        (alone || is_hidden(character)).then_some(Hidden { at, line, character })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_named_character_is_found_and_plain_text_is_not() {
+        let hidden = ('\u{202A}'..='\u{202E}')
+            .chain('\u{2066}'..='\u{2069}')
+            .chain('\u{200B}'..='\u{200F}')
+            .chain(['\u{61C}', '\u{FEFF}', '\0', '\u{1B}', '\u{7F}', '\u{85}', '\u{9F}']);
+        for character in hidden {
+            let text = format!("SELECT 1;\nSELECT {character}2;");
+            let found: Vec<_> = find(&text).collect();
+            assert_eq!(found.len(), 1, "U+{:04X}", u32::from(character));
+            assert_eq!((found[0].line, found[0].at), (2, 17));
+        }
+        assert_eq!(find("a\tb\r\nñ – “ж” \u{1F600}\n").count(), 0);
+    }
+
+    #[test]
+    fn a_carriage_return_is_hidden_unless_it_ends_a_line() {
+        assert_eq!(find("a\r\nb\r").map(|h| h.at).collect::<Vec<_>>(), [4]);
+        assert_eq!(find("a\r\r\n").map(|h| h.at).collect::<Vec<_>>(), [1]);
+    }
+}
