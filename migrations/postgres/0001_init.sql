@@ -171,6 +171,8 @@ CREATE TABLE artifacts (
     uploaded_by UUID NOT NULL REFERENCES users (id),
     uploaded_via UUID REFERENCES api_tokens (id),
     uploaded_at TIMESTAMPTZ NOT NULL,
+    -- Of the stage, with this upload counted: tells which files a run was approved with.
+    generation BIGINT NOT NULL,
     run_id UUID,
     UNIQUE (stage_id, kind, version)
 );
@@ -287,6 +289,7 @@ CREATE TABLE runs (
     redeemed_via UUID REFERENCES api_tokens (id),
     sql_digest TEXT NOT NULL,
     evidence BYTEA NOT NULL REFERENCES evidence (digest),
+    generation BIGINT NOT NULL,
     grant_text TEXT NOT NULL,
     window_ends TIMESTAMPTZ,
     started_at TIMESTAMPTZ NOT NULL,

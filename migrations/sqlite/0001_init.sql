@@ -171,6 +171,8 @@ CREATE TABLE artifacts (
     uploaded_by BLOB NOT NULL REFERENCES users (id),
     uploaded_via BLOB REFERENCES api_tokens (id),
     uploaded_at INTEGER NOT NULL,
+    -- Of the stage, with this upload counted: tells which files a run was approved with.
+    generation INTEGER NOT NULL,
     run_id BLOB,
     UNIQUE (stage_id, kind, version)
 ) STRICT;
@@ -287,6 +289,7 @@ CREATE TABLE runs (
     redeemed_via BLOB REFERENCES api_tokens (id),
     sql_digest TEXT NOT NULL,
     evidence BLOB NOT NULL REFERENCES evidence (digest),
+    generation INTEGER NOT NULL,
     grant_text TEXT NOT NULL,
     window_ends INTEGER,
     started_at INTEGER NOT NULL,

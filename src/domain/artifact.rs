@@ -183,6 +183,8 @@ pub struct Artifact {
     pub uploaded_by_name: String,
     pub uploaded_via: Option<ApiTokenId>,
     pub uploaded_at: Timestamp,
+    /// The stage's generation with this upload counted.
+    pub generation: i64,
     /// The upgrade run that was the stage's last when this arrived: smoke and monitoring belong to a run.
     pub run: Option<RunId>,
 }

@@ -185,6 +185,14 @@ impl StageRecord {
         self.artifacts.iter().filter(|a| a.kind == kind).max_by_key(|a| a.version)
     }
 
+    /// The version of a kind that a run was approved with.
+    pub fn as_of(&self, run: &Run, kind: ArtifactKind) -> Option<&Artifact> {
+        self.artifacts
+            .iter()
+            .filter(|a| a.kind == kind && a.generation <= run.generation)
+            .max_by_key(|a| a.version)
+    }
+
     pub fn report(&self) -> Option<&ReportFacts> {
         match &self.newest(ArtifactKind::DryRunReport)?.facts {
             ArtifactFacts::Report(report) => Some(report),
@@ -300,6 +308,15 @@ impl Facts {
                 (actual.unwrap_or_else(|| content.to_revision.clone()), content.from_revision.clone())
             }
         }
+    }
+
+    /// Whether this stage's upgrade SQL is other than what ran on the stage before.
+    pub fn differs_from_previous(&self) -> bool {
+        let Some(previous) = &self.previous else { return false };
+        let Some(run) = previous.last_upgrade() else { return false };
+        let ran = previous.as_of(run, ArtifactKind::UpgradeSql).map(|a| a.sha256);
+        let here = self.this.newest(ArtifactKind::UpgradeSql).map(|a| a.sha256);
+        ran.is_some() && here.is_some() && ran != here
     }
 
     /// The latest vote of each person, newest last.

@@ -223,6 +223,17 @@ impl EnvironmentPolicy {
         if standard { self.quorum_standard } else { self.quorum }
     }
 
+    /// What a finding of this rule weighs here. What hides text or declares a gap can be made heavier, never lighter.
+    #[must_use]
+    pub fn weight(&self, rule: &str, own: Severity) -> Severity {
+        const FLOORS: [&str; 4] = ["hidden-text", "unparsed", "captured-online", "not-possible"];
+        match self.rules.get(rule) {
+            Some(set) if FLOORS.contains(&rule) => (*set).max(own),
+            Some(set) => *set,
+            None => own,
+        }
+    }
+
     /// Items that feed the checklist gate.
     pub fn preflight_items(&self) -> impl Iterator<Item = &ChecklistItem> {
         self.checklist.iter().filter(|item| item.when == ChecklistWhen::Preflight)

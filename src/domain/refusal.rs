@@ -33,6 +33,7 @@ pub enum Refusal {
     EvidenceIncomplete(Vec<Blocker>),
     NotEligible(ApprovalBar),
     NothingToWithdraw,
+    DifferenceUnacknowledged,
     GatesClosed(Box<GateReport>),
     UnknownItem,
     AutomaticItem,
@@ -76,6 +77,7 @@ impl Refusal {
             Self::EvidenceIncomplete(_) => "evidence-incomplete",
             Self::NotEligible(_) => "not-eligible",
             Self::NothingToWithdraw => "nothing-to-withdraw",
+            Self::DifferenceUnacknowledged => "difference-unacknowledged",
             Self::GatesClosed(_) => "gates-closed",
             Self::UnknownItem => "unknown-item",
             Self::AutomaticItem => "automatic-item",
@@ -115,6 +117,7 @@ impl Refusal {
             | Self::EvidenceChanged { .. }
             | Self::EvidenceIncomplete(_)
             | Self::NothingToWithdraw
+            | Self::DifferenceUnacknowledged
             | Self::GatesClosed(_)
             | Self::AutomaticItem
             | Self::NoRunYet
@@ -163,6 +166,9 @@ impl std::fmt::Display for Refusal {
             }
             Self::NotEligible(bar) => f.write_str(bar.words()),
             Self::NothingToWithdraw => f.write_str("You have no standing vote to withdraw here."),
+            Self::DifferenceUnacknowledged => f.write_str(
+                "The SQL differs from what ran on the stage before. Tick that you have seen the difference.",
+            ),
             Self::GatesClosed(report) => {
                 let keys: Vec<&str> = report.blocked().map(|g| g.key.as_str()).collect();
                 write!(f, "{} of {} gates are closed: {}.", keys.len(), report.gates.len(), keys.join(", "))

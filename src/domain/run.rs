@@ -102,6 +102,8 @@ pub struct Run {
     pub redeemed_via: Option<ApiTokenId>,
     pub sql_digest: String,
     pub evidence: Digest,
+    /// The stage's generation at redemption: files up to it are the approved ones.
+    pub generation: i64,
     pub started_at: Timestamp,
     pub lease_until: Timestamp,
     pub status: RunStatus,

@@ -31,10 +31,12 @@ pub enum Action<'a> {
         finding: FindingId,
         note: &'a str,
     },
+    /// `acknowledged`: the voter ticked that the SQL differs from what ran on the stage before.
     Vote {
         choice: Choice,
         seen: Digest,
         comment: &'a str,
+        acknowledged: bool,
     },
     /// Release or redeem, as the facts' purpose and intent say.
     Authorise,
@@ -86,7 +88,13 @@ pub fn decide(facts: &Facts, actor: &Actor, action: &Action<'_>) -> Result<Decis
         }
         Action::SettleThread { thread, resolve } => settle_thread(facts, actor, *thread, *resolve),
         Action::AcceptFinding { finding, note } => accept(facts, actor, *finding, note),
-        Action::Vote { choice, seen, comment } => vote(facts, actor, *choice, *seen, comment),
+        Action::Vote { choice, seen, comment, acknowledged } => {
+            let decision = vote(facts, actor, *choice, *seen, comment)?;
+            if *choice == Choice::Approve && !acknowledged && facts.differs_from_previous() {
+                return Err(Refusal::DifferenceUnacknowledged);
+            }
+            Ok(decision)
+        }
         Action::Authorise => authorise(facts, actor),
         Action::RevokeToken => {
             needs_role(actor, &[Role::Engineer, Role::Board])?;

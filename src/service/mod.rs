@@ -10,9 +10,12 @@ use crate::clock::Env;
 use crate::secret::grant::GrantKey;
 use crate::secret::hasher::PasswordHasher;
 use crate::store::Db;
+use crate::store::dossier::PolicyCache;
 
+mod change;
 pub mod error;
 pub mod journal;
+pub mod tickets;
 
 pub use error::ServiceError;
 
@@ -37,11 +40,19 @@ pub struct Services {
     pub(crate) hasher: Arc<PasswordHasher>,
     pub(crate) grant: Arc<GrantKey>,
     pub(crate) limits: Limits,
+    pub(crate) policies: PolicyCache,
 }
 
 impl Services {
     pub fn new(db: Db, env: Env, hasher: PasswordHasher, grant: GrantKey, limits: Limits) -> Self {
-        Self { db, env, hasher: Arc::new(hasher), grant: Arc::new(grant), limits }
+        Self {
+            db,
+            env,
+            hasher: Arc::new(hasher),
+            grant: Arc::new(grant),
+            limits,
+            policies: PolicyCache::default(),
+        }
     }
 
     /// The server's clock, the only one that counts.

@@ -47,7 +47,7 @@ pub async fn blob(conn: &mut impl Conn, sha256: Digest) -> Result<(i64, Vec<u8>)
 pub async fn insert(tx: &mut Tx, artifact: &Artifact, findings: &[Finding]) -> Result<(), StoreError> {
     tx.sql(
         "INSERT INTO artifacts (id, stage_id, kind, version, filename, sha256, bytes, facts, uploaded_by, uploaded_via, \
-         uploaded_at, run_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+         uploaded_at, run_id, generation) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(artifact.id)
     .bind(artifact.stage)
@@ -61,6 +61,7 @@ pub async fn insert(tx: &mut Tx, artifact: &Artifact, findings: &[Finding]) -> R
     .bind(artifact.uploaded_via)
     .bind(artifact.uploaded_at)
     .bind(artifact.run)
+    .bind(artifact.generation)
     .run_one()
     .await?;
     for (ordinal, f) in (0_i64..).zip(findings) {

@@ -167,6 +167,7 @@ row! {
         name: String,
         uploaded_via: Option<ApiTokenId>,
         uploaded_at: Timestamp,
+        generation: i64,
         run_id: Option<RunId>,
     }
 }
@@ -186,6 +187,7 @@ impl ArtifactRow {
             uploaded_by_name: self.name,
             uploaded_via: self.uploaded_via,
             uploaded_at: self.uploaded_at,
+            generation: self.generation,
             run: self.run_id,
         }
     }
@@ -387,6 +389,7 @@ impl Parts {
             findings: take(&mut self.findings, |r| r.stage_id == id)
                 .into_iter()
                 .map(FindingRow::into_domain)
+                .map(|f| Finding { severity: policy.weight(&f.rule, f.severity), ..f })
                 .collect(),
             threads: take(&mut self.threads, |r| r.stage_id == id)
                 .into_iter()

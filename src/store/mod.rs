@@ -4,6 +4,7 @@
 //! `&mut impl Conn`, writes take `&mut Tx`, so nothing is written outside a transaction. May use: sqlx and the
 //! domain. May not enter: a rule about who may do what, HTTP, a clock (bind the time that the service gives).
 
+pub mod actors;
 pub mod apply_tokens;
 pub mod artifacts;
 pub mod audit;

@@ -27,6 +27,7 @@ impl Record for Run {
             redeemed_via: row.get("redeemed_via")?,
             sql_digest: row.get("sql_digest")?,
             evidence: row.get("evidence")?,
+            generation: row.get("generation")?,
             started_at: row.get("started_at")?,
             lease_until: row.get("lease_until")?,
             status: row.get("status")?,
@@ -89,8 +90,8 @@ pub async fn insert(tx: &mut Tx, new: &NewRun<'_>) -> Result<(), StoreError> {
     tx.sql(
         "INSERT INTO runs (id, token_id, stage_id, environment_id, direction, method, undoes, idempotency_key, \
          request_sha256, redeemed_by, redeemed_via, sql_digest, evidence, grant_text, window_ends, started_at, \
-         lease_until, status, log_bytes, log_cut, overran) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
-         $13, $14, $15, $16, $17, $18, $19, $20, $21)",
+         lease_until, status, log_bytes, log_cut, overran, generation) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
+         $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)",
     )
     .bind(r.id)
     .bind(r.token)
@@ -113,6 +114,7 @@ pub async fn insert(tx: &mut Tx, new: &NewRun<'_>) -> Result<(), StoreError> {
     .bind(r.log_bytes)
     .bind(r.log_cut)
     .bind(r.overran)
+    .bind(r.generation)
     .run_one()
     .await
 }
@@ -319,9 +321,4 @@ pub async fn log_tail(conn: &mut impl Conn, id: RunId, limit: i64) -> Result<Vec
         .bind(limit)
         .all()
         .await
-}
-
-/// Environments of a stage's run, for locking.
-pub async fn environment_of(conn: &mut impl Conn, stage: StageId) -> Result<EnvironmentId, StoreError> {
-    conn.sql("SELECT environment_id FROM stages WHERE id = $1").bind(stage).one().await
 }

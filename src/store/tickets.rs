@@ -242,6 +242,36 @@ pub async fn environments(
         .await
 }
 
+/// Whether an incident is one of this application's.
+pub async fn incident_concerns(
+    conn: &mut impl Conn,
+    incident: crate::domain::id::IncidentId,
+    application: ApplicationId,
+) -> Result<bool, StoreError> {
+    let found: Option<i64> = conn
+        .sql("SELECT number FROM incidents WHERE id = $1 AND application_id = $2")
+        .bind(incident)
+        .bind(application)
+        .optional()
+        .await?;
+    Ok(found.is_some())
+}
+
+/// The environment of a ticket's stage.
+pub async fn environment_of(
+    conn: &mut impl Conn,
+    ticket: TicketId,
+    stage: &str,
+) -> Result<Option<EnvironmentId>, StoreError> {
+    conn.sql(
+        "SELECT e.id FROM stages s JOIN environments e ON e.id = s.environment_id WHERE s.ticket_id = $1 AND e.name = $2",
+    )
+    .bind(ticket)
+    .bind(stage)
+    .optional()
+    .await
+}
+
 /// What a list of tickets is narrowed to.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
