@@ -12,9 +12,12 @@ use crate::secret::hasher::PasswordHasher;
 use crate::store::Db;
 use crate::store::dossier::PolicyCache;
 
+pub mod artifacts;
 mod change;
 pub mod error;
 pub mod journal;
+mod reading;
+pub mod review;
 pub mod tickets;
 
 pub use error::ServiceError;

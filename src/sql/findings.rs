@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+pub use crate::domain::artifact::Severity;
 
 use super::classify::{Kind, Words, classify_words};
 use super::dialect::Dialect;
@@ -13,18 +15,6 @@ use super::lex::Unterminated;
 use super::rebuild::{Rebuilds, Step};
 use super::rules::{self, Rule};
 use super::split::{Statement, statements};
-
-/// How much a finding weighs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Worth knowing.
-    Note,
-    /// Worth a second look.
-    Warn,
-    /// Needs a person's decision before the script may be applied.
-    Block,
-}
 
 /// What analysis says of a statement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
