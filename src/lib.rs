@@ -9,3 +9,4 @@ pub mod domain;
 pub mod secret;
 pub mod sql;
 pub mod store;
+pub mod web;

@@ -4,6 +4,6 @@
 
 pub mod digest;
 pub mod id;
-pub mod time;
 pub mod policy;
+pub mod time;
 pub mod window;

@@ -65,9 +65,7 @@ impl std::str::FromStr for Timestamp {
     type Err = NotATime;
 
     fn from_str(text: &str) -> Result<Self, NotATime> {
-        text.parse::<jiff::Timestamp>()
-            .map(Self::from)
-            .map_err(|_| NotATime(text.chars().take(60).collect()))
+        text.parse::<jiff::Timestamp>().map(Self::from).map_err(|_| NotATime(text.chars().take(60).collect()))
     }
 }
 

@@ -1,0 +1,6 @@
+//! One file per page area: the struct a handler fills, and its template in `templates/pages/`.
+
+pub mod entry;
+
+#[cfg(test)]
+pub mod sample;
