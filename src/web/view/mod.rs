@@ -8,5 +8,7 @@ pub mod forms;
 pub mod pages;
 pub mod parts;
 pub mod prose;
+pub mod review;
 pub mod shell;
 pub mod state;
+pub mod work;

@@ -225,11 +225,19 @@ pub struct Signatures {
     pub two: bool,
 }
 
-/// Counts for the head of the signatures' panel.
 impl Signatures {
+    fn have(&self) -> usize {
+        self.rows.iter().filter(|row| row.kind == Signed::Approved).count()
+    }
+
+    /// For the head of the panel.
     pub fn lamps(&self, need: usize) -> Lamps {
-        let have = self.rows.iter().filter(|row| row.kind == Signed::Approved).count();
-        Lamps { have, need, alone: false }
+        Lamps { have: self.have(), need, alone: false }
+    }
+
+    /// "1 of 2".
+    pub fn counted(&self, need: usize) -> String {
+        format!("{} of {need}", self.have())
     }
 }
 

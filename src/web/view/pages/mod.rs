@@ -1,6 +1,7 @@
 //! One file per page area: the struct a handler fills, and its template in `templates/pages/`.
 
 pub mod entry;
+pub mod ticket;
 
 #[cfg(test)]
-pub mod sample;
+mod sample;

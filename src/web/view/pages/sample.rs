@@ -1,5 +1,7 @@
 //! Sample frames for the pages' tests, and what every page must keep to.
 
+mod ticket;
+
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -10,6 +12,8 @@ use crate::web::view::format::Time;
 use crate::web::view::prose::Prose;
 use crate::web::view::shell::{Csrf, Nav, Shell, ShellUser, StripItem, Theme};
 use crate::web::view::state::State;
+
+pub use ticket::*;
 
 pub fn now() -> Timestamp {
     at("2025-11-19T11:00:00Z")
