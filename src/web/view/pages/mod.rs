@@ -1,7 +1,9 @@
 //! One file per page area: the struct a handler fills, and its template in `templates/pages/`.
 
+pub mod decide;
 pub mod entry;
 pub mod ticket;
+pub mod tickets;
 
 #[cfg(test)]
 mod sample;
