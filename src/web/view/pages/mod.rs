@@ -2,8 +2,10 @@
 
 pub mod decide;
 pub mod entry;
+pub mod run;
 pub mod ticket;
 pub mod tickets;
+pub mod token;
 
 #[cfg(test)]
 mod sample;
