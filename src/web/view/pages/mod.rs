@@ -1,9 +1,12 @@
 //! One file per page area: the struct a handler fills, and its template in `templates/pages/`.
 
+pub mod audit;
 pub mod completion;
 pub mod decide;
 pub mod entry;
 pub mod files;
+pub mod incidents;
+pub mod policies;
 pub mod run;
 pub mod ticket;
 pub mod ticket_form;
