@@ -1,9 +1,11 @@
 //! One file per page area: the struct a handler fills, and its template in `templates/pages/`.
 
+pub mod account;
 pub mod audit;
 pub mod completion;
 pub mod decide;
 pub mod entry;
+pub mod error;
 pub mod files;
 pub mod incidents;
 pub mod policies;
