@@ -157,12 +157,6 @@ pub struct Rail {
     pub legs: Vec<Leg>,
 }
 
-impl Rail {
-    fn is_last(&self, leg: &usize, stop: &usize) -> bool {
-        leg + 1 == self.legs.len() && stop + 1 == self.legs[*leg].stops.len()
-    }
-}
-
 /// What became of a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signed {

@@ -117,7 +117,6 @@ pub struct Shell {
 
 impl Shell {
     /// The address of a static file.
-    #[expect(clippy::unused_self, reason = "templates reach functions through the values they are given")]
     pub fn asset(&self, name: &str) -> &'static str {
         assets::asset(name)
     }
@@ -132,12 +131,7 @@ impl Shell {
         format!("{} UTC", &Time::clock(self.now).words[..5])
     }
 
-    /// The attribute that marks the current section.
-    pub fn current(&self, nav: &Nav) -> &'static str {
-        if self.nav == *nav { "page" } else { "false" }
-    }
-
-    #[expect(clippy::unused_self, reason = "templates reach functions through the values they are given")]
+    /// The choices of the menu, for the template.
     pub fn themes(&self) -> [(Theme, &'static str); 3] {
         Theme::ALL
     }
