@@ -11,8 +11,18 @@ use crate::secret::grant::GrantKey;
 use crate::secret::hasher::PasswordHasher;
 use crate::store::Db;
 
+pub mod api_tokens;
+pub mod enrolment;
 pub mod error;
+pub mod incidents;
 pub mod journal;
+pub mod policies;
+pub mod sign_in;
+mod throttle;
+pub mod users;
+
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use error::ServiceError;
 
