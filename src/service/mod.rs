@@ -15,10 +15,13 @@ use crate::store::dossier::PolicyCache;
 pub mod artifacts;
 mod change;
 pub mod error;
+mod grant;
 pub mod journal;
 mod reading;
 pub mod review;
+pub mod runs;
 pub mod tickets;
+pub mod tokens;
 
 pub use error::ServiceError;
 
