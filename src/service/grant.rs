@@ -8,24 +8,26 @@ use crate::domain::facts::Facts;
 use crate::domain::gate::{Clearance, Tally};
 use crate::domain::presented::Expected;
 use crate::domain::run::{ApplyToken, Run};
-use crate::domain::user::Actor;
 use crate::secret::grant::IN_TOTO;
 
 /// What the predicate is, without pointing to anybody's host.
 const PREDICATE: &str = "urn:countersign:grant:v1";
 
+/// What a grant speaks of.
+#[derive(Clone, Copy)]
+pub(super) struct Granted<'a> {
+    pub facts: &'a Facts,
+    pub token: &'a ApplyToken,
+    pub run: &'a Run,
+    pub expected: &'a Expected,
+    pub clearance: &'a Clearance,
+    pub tally: &'a Tally,
+}
+
 impl Services {
     /// Signs what was just authorised; the text is stored and answered byte for byte.
-    pub(super) fn sign_grant(
-        &self,
-        facts: &Facts,
-        actor: &Actor,
-        token: &ApplyToken,
-        run: &Run,
-        expected: &Expected,
-        clearance: &Clearance,
-        tally: &Tally,
-    ) -> Result<String, ServiceError> {
+    pub(super) fn sign_grant(&self, granted: &Granted<'_>) -> Result<String, ServiceError> {
+        let Granted { facts, token, run, expected, clearance, tally } = *granted;
         let (from, to) = facts.range();
         let subjects: Vec<Value> = facts
             .this
@@ -63,7 +65,7 @@ impl Services {
                 "waived": waived,
                 "approvals": approvals,
                 "released_by": token.released_by,
-                "redeemed_by": actor.user,
+                "redeemed_by": run.redeemed_by,
                 "redeemed_at": run.started_at,
                 "window_ends": clearance.window_ends(),
             },

@@ -2,13 +2,14 @@
 //! does not type-check.
 
 use super::change::{Change, Lock};
+use super::grant::Granted;
 use super::{ServiceError, Services};
 use crate::domain::digest::Digest;
 use crate::domain::facts::{Facts, Intent, Purpose};
 use crate::domain::gate::{self, Clearance};
 use crate::domain::id::{ApplyTokenId, RunId, TicketNumber};
 use crate::domain::presented::{self, Expected};
-use crate::domain::run::{ApplyToken, Run, RunStatus, TokenState};
+use crate::domain::run::{ApplyToken, Method, Run, RunStatus, TokenState};
 use crate::domain::sql_digest::SqlDigest;
 use crate::domain::time::Timestamp;
 use crate::domain::transition::Action;
@@ -117,7 +118,7 @@ impl Services {
             .of_stage(&facts.this.stage.name)
             .with("token", token.id.to_string())
             .with("direction", token.direction.as_str())
-            .with("method", token.method.map(|m| m.as_str()))
+            .with("method", token.method.map(Method::as_str))
             .with("evidence", token.evidence.to_string())
             .with("waived", waived)
             .with("expires_at", token.expires_at.to_string());
@@ -262,7 +263,14 @@ impl Services {
             overran: false,
         };
         let tally = gate::tally(facts, token.evidence);
-        let grant = self.sign_grant(facts, &change.actor, token, &run, expected, &clearance, &tally)?;
+        let grant = self.sign_grant(&Granted {
+            facts,
+            token,
+            run: &run,
+            expected,
+            clearance: &clearance,
+            tally: &tally,
+        })?;
         let new = runs::NewRun {
             run: &run,
             idempotency_key: key,
