@@ -340,8 +340,9 @@ impl Blocker {
             | Self::PreviousUnhealthy { .. }
             | Self::IncidentOpen { .. }
             | Self::Frozen { .. }
-            | Self::CannotTell { .. } => WaitsFor::Stopped,
-            Self::RunUnsettled { status: RunStatus::Unknown, .. } | Self::VerdictFirst => WaitsFor::Stopped,
+            | Self::CannotTell { .. }
+            | Self::RunUnsettled { status: RunStatus::Unknown, .. }
+            | Self::VerdictFirst => WaitsFor::Stopped,
             Self::ItemOpen { .. }
             | Self::FileMissing { .. }
             | Self::ReportMissing

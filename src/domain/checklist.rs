@@ -73,11 +73,14 @@ fn evidence_problem(facts: &Facts, item: AutomaticItem) -> Option<String> {
     let restoring = facts.intent == Intent::Rollback(Method::Restore);
     match item {
         AutomaticItem::LinearHistory => history_problem(facts),
-        AutomaticItem::FreshSnapshot if restoring => None,
+        // A restore puts the backup back as it is: no SQL runs that could be rendered or rehearsed.
+        AutomaticItem::FreshSnapshot | AutomaticItem::SqlRendered | AutomaticItem::DryRunPassed
+            if restoring =>
+        {
+            None
+        }
         AutomaticItem::FreshSnapshot => snapshot_problem(facts),
-        AutomaticItem::SqlRendered if restoring => None,
         AutomaticItem::SqlRendered => sql_problem(facts),
-        AutomaticItem::DryRunPassed if restoring => None,
         AutomaticItem::DryRunPassed => dry_run(facts).first().map(Blocker::words),
         AutomaticItem::FindingsDocumented => review(facts).first().map(Blocker::words),
     }

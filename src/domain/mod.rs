@@ -10,6 +10,7 @@ pub mod blocker;
 pub mod checklist;
 pub mod digest;
 pub mod dossier;
+pub mod earliest;
 pub mod evidence;
 pub mod facts;
 pub mod gate;

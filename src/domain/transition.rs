@@ -337,11 +337,11 @@ pub fn decide_ticket(
     let unsettled = stages.iter().any(|f| f.this.runs.iter().any(|r| r.unsettled(f.now)));
     match action {
         TicketAction::Edit if ran => Err(Refusal::RunHappened),
-        TicketAction::Edit => Ok(None),
         TicketAction::MovePolicy { newest: true } => Err(Refusal::PolicyCurrent),
-        TicketAction::MovePolicy { .. } if unsettled => Err(Refusal::RunUnsettled),
-        TicketAction::MovePolicy { .. } => Ok(None),
-        TicketAction::Abandon { .. } if unsettled => Err(Refusal::RunUnsettled),
+        TicketAction::MovePolicy { .. } | TicketAction::Abandon { .. } if unsettled => {
+            Err(Refusal::RunUnsettled)
+        }
+        TicketAction::Edit | TicketAction::MovePolicy { .. } => Ok(None),
         TicketAction::Abandon { .. } if stages.iter().any(|f| f.this.standing_upgrade().is_some()) => {
             Err(Refusal::RunHappened)
         }

@@ -17,14 +17,17 @@ pub mod artifacts;
 mod change;
 pub mod enrolment;
 pub mod error;
+mod grant;
 pub mod incidents;
 pub mod journal;
 pub mod policies;
 mod reading;
 pub mod review;
+pub mod runs;
 pub mod sign_in;
 mod throttle;
 pub mod tickets;
+pub mod tokens;
 pub mod users;
 
 #[cfg(test)]
