@@ -264,12 +264,8 @@ impl Asked {
         Crumb::Flash.of(site, &self.headers).is_some_and(|flash| !flash.is_empty())
     }
 
-    /// The page that a form was on, if the browser says so and it is ours.
-    fn back(&self) -> String {
-        let referer =
-            self.headers.get(header::REFERER).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let path = referer.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..]));
-        paths::ours(path.unwrap_or("/")).to_owned()
+    fn back(&self) -> &str {
+        paths::back(self.headers.get(header::REFERER).and_then(|value| value.to_str().ok()))
     }
 
     async fn draw(&self, site: &Site, told: Told) -> Response {
@@ -286,7 +282,7 @@ impl Asked {
                 changes: Vec::new(),
                 blockers: told.blockers,
                 again: None,
-                back: self.back(),
+                back: self.back().to_owned(),
             };
             page.shell.title.clone_from(&page.title);
             respond::html(told.status, &page)
@@ -301,7 +297,7 @@ impl Asked {
                 page.what = what;
             }
             if told.status == StatusCode::UNAUTHORIZED {
-                page.actions = vec![Action::new("Sign in", paths::sign_in(&self.back())).primary()];
+                page.actions = vec![Action::new("Sign in", paths::sign_in(self.back())).primary()];
             }
             respond::html(told.status, &page)
         };

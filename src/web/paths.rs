@@ -37,6 +37,12 @@ pub fn ours(next: &str) -> &str {
     if plain && known && !path.contains("//") { next } else { "/" }
 }
 
+/// The page that a form was on, by the browser's `Referer`, if it is one of ours.
+pub fn back(referer: Option<&str>) -> &str {
+    let after_host = referer.unwrap_or_default().split_once("://").map_or("", |(_, rest)| rest);
+    ours(after_host.find('/').map_or("/", |at| &after_host[at..]))
+}
+
 /// Text for one value of a query: everything but letters, digits and a few marks is escaped.
 pub fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -97,6 +103,20 @@ mod tests {
             assert_eq!(ours(path), "/", "{path:?}");
         }
         assert_eq!(ours(&format!("/tickets?q={}", "a".repeat(2000))), "/");
+    }
+
+    #[test]
+    fn the_way_back_is_one_of_ours() {
+        for (referer, expected) in [
+            (Some("http://localhost:8080/tickets?q=1"), "/tickets?q=1"),
+            (Some("https://evil.example/evil"), "/"),
+            (Some("https://evil.example"), "/"),
+            (Some("/tickets"), "/"),
+            (Some("https://h//tickets"), "/"),
+            (None, "/"),
+        ] {
+            assert_eq!(back(referer), expected);
+        }
     }
 
     #[test]
