@@ -14,6 +14,7 @@ use crate::store::dossier::PolicyCache;
 
 pub mod api_tokens;
 pub mod artifacts;
+pub mod audit_log;
 mod change;
 pub mod enrolment;
 pub mod error;
