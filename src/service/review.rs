@@ -71,6 +71,7 @@ impl Services {
             by_name: change.actor.name.clone(),
             via: change.actor.token(),
             at: change.now,
+            act: change.ticket().version,
         };
         decisions::insert_tick(&mut change.tx, self.env.uuid(), facts.this.stage.id, &tick).await?;
         change.entail(self, facts.this.stage.id, &decision, "attested").await?;
@@ -242,6 +243,7 @@ impl Services {
             evidence: current.digest,
             comment,
             at: change.now,
+            act: change.ticket().version,
         };
         decisions::insert_vote(&mut change.tx, facts.this.stage.id, &vote).await?;
         change.entail(self, facts.this.stage.id, &decision, "voted").await?;

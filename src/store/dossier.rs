@@ -270,6 +270,7 @@ row! {
         name: String,
         api_token_id: Option<ApiTokenId>,
         at: Timestamp,
+        act: i64,
     }
 }
 
@@ -284,6 +285,7 @@ row! {
         evidence: Digest,
         comment: String,
         at: Timestamp,
+        act: i64,
     }
 }
 
@@ -349,14 +351,14 @@ impl Parts {
                 conn,
                 "SELECT k.*, u.name FROM ticks k JOIN users u ON u.id = k.user_id WHERE k.stage_id IN",
                 stages,
-                "ORDER BY k.at, k.id",
+                "ORDER BY k.act",
             )
             .await?,
             votes: by_ids(
                 conn,
                 "SELECT v.*, u.name FROM votes v JOIN users u ON u.id = v.user_id WHERE v.stage_id IN",
                 stages,
-                "ORDER BY v.at, v.id",
+                "ORDER BY v.act",
             )
             .await?,
             tokens: super::apply_tokens::of_stages(conn, stages).await?,
@@ -418,6 +420,7 @@ impl Parts {
                     by_name: k.name,
                     via: k.api_token_id,
                     at: k.at,
+                    act: k.act,
                 })
                 .collect(),
             votes: take(&mut self.votes, |r| r.stage_id == id)
@@ -431,6 +434,7 @@ impl Parts {
                     evidence: v.evidence,
                     comment: v.comment,
                     at: v.at,
+                    act: v.act,
                 })
                 .collect(),
             tokens: take(&mut self.tokens, |r| r.stage == id),
