@@ -683,15 +683,19 @@ async fn authors(
     conn: &mut impl Conn,
     tickets: &HashMap<TicketId, Ticket>,
 ) -> Result<Vec<AccountRow>, StoreError> {
-    let named: BTreeSet<String> =
-        tickets.values().flat_map(|t| &t.content.authors).map(|a| a.trim().to_lowercase()).collect();
+    // As typed and in small letters: SQLite's lower() knows ASCII only.
+    let named: BTreeSet<String> = tickets
+        .values()
+        .flat_map(|t| &t.content.authors)
+        .flat_map(|a| [a.trim().to_owned(), a.trim().to_lowercase()])
+        .collect();
     if named.is_empty() {
         return Ok(Vec::new());
     }
     let list = placeholders(1, named.len());
     let mut query = conn.sql_owned(format!(
         "SELECT u.id, u.person_id, u.email, u.name, u.active, u.created_at, (SELECT count(*) FROM user_roles r \
-         WHERE r.user_id = u.id AND r.role = 'board') AS board FROM users u WHERE u.email IN ({list}) OR lower(u.name) IN ({list})"
+         WHERE r.user_id = u.id AND r.role = 'board') AS board FROM users u WHERE u.email IN ({list}) OR u.name IN ({list}) OR lower(u.name) IN ({list})"
     ));
     for name in &named {
         query = query.bind(name.as_str());
