@@ -8,6 +8,7 @@ pub mod alembic;
 pub mod app;
 pub mod clock;
 pub mod config;
+pub mod demo;
 pub mod domain;
 pub mod secret;
 pub mod service;

@@ -33,6 +33,8 @@ pub mod users;
 
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use error::ServiceError;
 
