@@ -2,8 +2,10 @@
 //!
 //! May use: std, serde, ids, times, digests. May not enter: async, sqlx, axum, a clock, randomness.
 
+pub mod address;
 pub mod artifact;
 pub mod audit;
+pub mod authority;
 pub mod blocker;
 pub mod checklist;
 pub mod digest;

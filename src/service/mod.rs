@@ -12,16 +12,26 @@ use crate::secret::hasher::PasswordHasher;
 use crate::store::Db;
 use crate::store::dossier::PolicyCache;
 
+pub mod api_tokens;
 pub mod artifacts;
 mod change;
+pub mod enrolment;
 pub mod error;
 mod grant;
+pub mod incidents;
 pub mod journal;
+pub mod policies;
 mod reading;
 pub mod review;
 pub mod runs;
+pub mod sign_in;
+mod throttle;
 pub mod tickets;
 pub mod tokens;
+pub mod users;
+
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use error::ServiceError;
 

@@ -5,6 +5,7 @@
 //! domain. May not enter: a rule about who may do what, HTTP, a clock (bind the time that the service gives).
 
 pub mod actors;
+pub mod api_tokens;
 pub mod apply_tokens;
 pub mod artifacts;
 pub mod audit;
@@ -12,16 +13,23 @@ pub mod db;
 pub mod decisions;
 pub mod dossier;
 pub mod error;
+pub mod freezes;
+pub mod gate_epoch;
 pub mod idempotency;
+pub mod incidents;
 pub mod migrate;
+pub mod policies;
 pub mod query;
 pub mod row;
 pub mod runs;
+pub mod sessions;
+pub mod throttles;
 pub mod tickets;
 pub mod types;
+pub mod users;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use db::{Conn, Db, Engine, OpenOptions, Read, Tx};
 pub use error::StoreError;

@@ -11,20 +11,20 @@ use super::row::row;
 use super::{Conn, Db, Engine, OpenOptions, StoreError, Tx};
 
 /// A database of its own for one test.
-pub(super) struct TestDb {
+pub(crate) struct TestDb {
     pub db: Db,
     pub url: String,
     _folder: Option<tempfile::TempDir>,
 }
 
 impl TestDb {
-    pub(super) async fn sqlite() -> Self {
+    pub(crate) async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("test.db").display());
         Self { db: Db::open(&url, OpenOptions::default()).await.unwrap(), url, _folder: Some(folder) }
     }
 
-    pub(super) async fn postgres() -> Option<Self> {
+    pub(crate) async fn postgres() -> Option<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let Ok(server) = std::env::var("TEST_PG_URL") else {
             assert!(std::env::var_os("CI").is_none(), "TEST_PG_URL must name a PostgreSQL server");
