@@ -4,6 +4,7 @@
 //! lines of every file and fails on an arrow that is not in that picture.
 
 pub mod alembic;
+pub mod api;
 pub mod clock;
 pub mod config;
 pub mod domain;

@@ -8,8 +8,10 @@ use crate::domain::id::{ApplicationId, FreezeId, IncidentId};
 use crate::domain::ticket::{FieldFault, text_rule};
 use crate::domain::time::Timestamp;
 use crate::domain::user::Actor;
-use crate::store::freezes::{self, FreezeRow, NewFreeze};
-use crate::store::incidents::{self, IncidentRow, NewIncident};
+pub use crate::store::freezes::FreezeRow;
+use crate::store::freezes::{self, NewFreeze};
+pub use crate::store::incidents::IncidentRow;
+use crate::store::incidents::{self, NewIncident};
 use crate::store::{Tx, gate_epoch, policies};
 
 /// The most incidents that one page holds.

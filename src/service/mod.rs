@@ -14,10 +14,13 @@ use crate::store::dossier::PolicyCache;
 
 pub mod api_tokens;
 pub mod artifacts;
+pub mod audit_log;
 mod change;
+pub mod diff;
 pub mod enrolment;
 pub mod error;
 mod grant;
+pub mod idempotency;
 pub mod incidents;
 pub mod journal;
 pub mod policies;
