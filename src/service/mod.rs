@@ -21,6 +21,7 @@ mod grant;
 pub mod incidents;
 pub mod journal;
 pub mod policies;
+pub mod queue;
 mod reading;
 pub mod review;
 pub mod runs;
@@ -58,6 +59,7 @@ pub struct Services {
     pub(crate) grant: Arc<GrantKey>,
     pub(crate) limits: Limits,
     pub(crate) policies: PolicyCache,
+    queue_counts: queue::QueueCounts,
 }
 
 impl Services {
@@ -69,6 +71,7 @@ impl Services {
             grant: Arc::new(grant),
             limits,
             policies: PolicyCache::default(),
+            queue_counts: queue::QueueCounts::default(),
         }
     }
 
