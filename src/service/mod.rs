@@ -14,12 +14,14 @@ use crate::store::dossier::PolicyCache;
 
 pub mod api_tokens;
 pub mod artifacts;
+pub mod audit_log;
 mod change;
 pub mod enrolment;
 pub mod error;
 mod grant;
 pub mod incidents;
 pub mod journal;
+pub mod notices;
 pub mod policies;
 pub mod queue;
 mod reading;
@@ -34,6 +36,8 @@ pub mod users;
 
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use error::ServiceError;
 
