@@ -20,6 +20,7 @@ pub(crate) mod named;
 pub mod phase;
 pub mod policy;
 pub mod presented;
+pub mod queue;
 pub mod refusal;
 pub mod run;
 pub mod sql_digest;

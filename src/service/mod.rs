@@ -25,12 +25,14 @@ pub mod incidents;
 pub mod journal;
 pub mod notices;
 pub mod policies;
+pub mod queue;
 mod reading;
 pub mod review;
 pub mod runs;
 pub mod sign_in;
 mod throttle;
 pub mod tickets;
+pub mod timeline;
 pub mod tokens;
 pub mod users;
 
@@ -63,6 +65,7 @@ pub struct Services {
     pub(crate) grant: Arc<GrantKey>,
     pub(crate) limits: Limits,
     pub(crate) policies: PolicyCache,
+    queue_counts: queue::QueueCounts,
 }
 
 impl Services {
@@ -74,6 +77,7 @@ impl Services {
             grant: Arc::new(grant),
             limits,
             policies: PolicyCache::default(),
+            queue_counts: queue::QueueCounts::default(),
         }
     }
 
