@@ -15,6 +15,8 @@ use crate::store::dossier::PolicyCache;
 pub mod api_tokens;
 pub mod artifacts;
 mod change;
+pub mod contents;
+pub mod diff;
 pub mod enrolment;
 pub mod error;
 mod grant;
