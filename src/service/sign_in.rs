@@ -255,8 +255,13 @@ impl Services {
     ///
     /// # Errors
     /// Refused to API tokens; mismatch (`wrong-password`); throttled per account.
-    pub async fn reauthenticate(&self, actor: &Actor, password: &PlainPassword) -> Result<(), ServiceError> {
-        self.own_password(actor, password).await.map(drop)
+    pub async fn reauthenticate(
+        &self,
+        actor: &Actor,
+        password: &PlainPassword,
+    ) -> Result<super::review::Reauthenticated, ServiceError> {
+        self.own_password(actor, password).await?;
+        Ok(super::review::Reauthenticated::as_user(actor.user))
     }
 
     async fn own_password(

@@ -142,11 +142,6 @@ pub async fn lock_environment(tx: &mut Tx, environment: EnvironmentId) -> Result
         .await
 }
 
-/// The third lock: whatever closes gates for many tickets goes through this row.
-pub async fn lock_epoch(tx: &mut Tx) -> Result<(), StoreError> {
-    tx.sql("UPDATE gate_epoch SET epoch = epoch + 1 WHERE id = 1").run_one().await
-}
-
 pub async fn id_of(conn: &mut impl Conn, number: TicketNumber) -> Result<Option<TicketId>, StoreError> {
     conn.sql("SELECT id FROM tickets WHERE number = $1").bind(number).optional().await
 }
