@@ -24,7 +24,6 @@ mod diff;
 mod evidence;
 mod files;
 mod remarks;
-mod rollback;
 mod run;
 mod token;
 

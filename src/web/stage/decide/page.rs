@@ -66,7 +66,7 @@ pub(super) fn page(
     };
     let need = usize::try_from(stage.report.quorum).unwrap_or(usize::MAX);
     DecidePage {
-        head: present::about::head(dossier),
+        head: present::about::head(&dossier.ticket, Some(stage), stage.now()),
         stage: stage.stage_ref(),
         release: facts.ticket.content.release_tag.clone(),
         errors: None,
