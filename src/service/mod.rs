@@ -29,6 +29,7 @@ pub mod runs;
 pub mod sign_in;
 mod throttle;
 pub mod tickets;
+pub mod timeline;
 pub mod tokens;
 pub mod users;
 
