@@ -64,6 +64,8 @@ pub struct Vote {
     pub evidence: Digest,
     pub comment: String,
     pub at: Timestamp,
+    /// The ticket's version that the vote made: its place in the order of acts.
+    pub act: i64,
 }
 
 /// What the database says of an account that voted, at this moment.
@@ -90,6 +92,8 @@ pub struct Tick {
     pub by_name: String,
     pub via: Option<ApiTokenId>,
     pub at: Timestamp,
+    /// The ticket's version that the tick made: its place in the order of acts.
+    pub act: i64,
 }
 
 /// An incident of the ticket's application.
@@ -243,7 +247,7 @@ impl StageRecord {
 
     /// The tick of a smoke item that stands for this run.
     pub fn smoke_tick(&self, item: &str, run: RunId) -> Option<&Tick> {
-        self.ticks.iter().filter(|t| t.item == item && t.run == Some(run)).max_by_key(|t| t.at)
+        self.ticks.iter().filter(|t| t.item == item && t.run == Some(run)).max_by_key(|t| t.act)
     }
 
     /// The tick of a preflight item that stands for the current generation (RULES 14).
@@ -251,7 +255,7 @@ impl StageRecord {
         self.ticks
             .iter()
             .filter(|t| t.item == item && t.run.is_none() && t.generation == self.stage.generation)
-            .max_by_key(|t| t.at)
+            .max_by_key(|t| t.act)
     }
 
     /// Healthy only by a person's word, and by no other word on the same run (RULES 12).
@@ -324,14 +328,14 @@ impl Facts {
         let mut latest: BTreeMap<PersonId, &Vote> = BTreeMap::new();
         for vote in &self.this.votes {
             match latest.get(&vote.person) {
-                Some(known) if (known.at, known.id) >= (vote.at, vote.id) => {}
+                Some(known) if known.act >= vote.act => {}
                 Some(_) | None => {
                     latest.insert(vote.person, vote);
                 }
             }
         }
         let mut votes: Vec<&Vote> = latest.into_values().collect();
-        votes.sort_by_key(|v| (v.at, v.id));
+        votes.sort_by_key(|v| v.act);
         votes
     }
 

@@ -102,6 +102,8 @@ pub struct Run {
     pub redeemed_via: Option<ApiTokenId>,
     pub sql_digest: String,
     pub evidence: Digest,
+    /// The ticket's version that redemption made: the run's place in the order of acts.
+    pub act: i64,
     /// The stage's generation at redemption: files up to it are the approved ones.
     pub generation: i64,
     pub started_at: Timestamp,
@@ -173,7 +175,7 @@ pub struct Observation {
 
 /// The last upgrade of a stage.
 pub fn last_upgrade(runs: &[Run]) -> Option<&Run> {
-    runs.iter().filter(|r| r.direction == Direction::Upgrade).max_by_key(|r| (r.started_at, r.id))
+    runs.iter().filter(|r| r.direction == Direction::Upgrade).max_by_key(|r| r.act)
 }
 
 /// The rollback that put this run's change back, if one succeeded.

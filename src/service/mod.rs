@@ -14,6 +14,7 @@ use crate::store::dossier::PolicyCache;
 
 pub mod api_tokens;
 pub mod artifacts;
+pub mod audit_log;
 mod change;
 pub mod contents;
 pub mod diff;
@@ -35,6 +36,8 @@ pub mod users;
 
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use error::ServiceError;
 

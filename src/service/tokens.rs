@@ -249,6 +249,7 @@ impl Services {
             redeemed_via: change.actor.token(),
             sql_digest: presented.sql_digest.to_string(),
             evidence: token.evidence,
+            act: change.ticket().version,
             generation: facts.this.stage.generation,
             started_at: now,
             lease_until: now + facts.this.policy.run_lease,

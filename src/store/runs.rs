@@ -27,6 +27,7 @@ impl Record for Run {
             redeemed_via: row.get("redeemed_via")?,
             sql_digest: row.get("sql_digest")?,
             evidence: row.get("evidence")?,
+            act: row.get("act")?,
             generation: row.get("generation")?,
             started_at: row.get("started_at")?,
             lease_until: row.get("lease_until")?,
@@ -49,8 +50,7 @@ pub async fn of_stages(conn: &mut impl Conn, stages: &[StageId]) -> Result<Vec<R
         return Ok(Vec::new());
     }
     let list = super::dossier::placeholders(1, stages.len());
-    let mut query =
-        conn.sql_owned(format!("{COLUMNS} WHERE r.stage_id IN ({list}) ORDER BY r.started_at, r.id"));
+    let mut query = conn.sql_owned(format!("{COLUMNS} WHERE r.stage_id IN ({list}) ORDER BY r.act"));
     for stage in stages {
         query = query.bind(*stage);
     }
@@ -90,8 +90,8 @@ pub async fn insert(tx: &mut Tx, new: &NewRun<'_>) -> Result<(), StoreError> {
     tx.sql(
         "INSERT INTO runs (id, token_id, stage_id, environment_id, direction, method, undoes, idempotency_key, \
          request_sha256, redeemed_by, redeemed_via, sql_digest, evidence, grant_text, window_ends, started_at, \
-         lease_until, status, log_bytes, log_cut, overran, generation) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
-         $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)",
+         lease_until, status, log_bytes, log_cut, overran, generation, act) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
+         $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)",
     )
     .bind(r.id)
     .bind(r.token)
@@ -115,6 +115,7 @@ pub async fn insert(tx: &mut Tx, new: &NewRun<'_>) -> Result<(), StoreError> {
     .bind(r.log_cut)
     .bind(r.overran)
     .bind(r.generation)
+    .bind(r.act)
     .run_one()
     .await
 }
