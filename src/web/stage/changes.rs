@@ -35,7 +35,8 @@ pub fn between(seen: &Value, current: &Value) -> Vec<Prose> {
     if seen["policy"] != current["policy"] {
         let version = |side: &Value| plain(&side["policy"]["version"]);
         changes.push(
-            format!("It is now judged by policy version {}; you saw {}.", version(current), version(seen)).into(),
+            format!("It is now judged by policy version {}; you saw {}.", version(current), version(seen))
+                .into(),
         );
     }
     if seen["previous_stage"] != current["previous_stage"] {
@@ -64,9 +65,8 @@ fn files(seen: &Value, current: &Value) -> Vec<Prose> {
     let mut changes = Vec::new();
     for file in &now {
         match before.iter().find(|other| other.label == file.label) {
-            None => changes.push(
-                Prose::new().strong(format!("{} v{}", file.label, file.version)).text(" was added."),
-            ),
+            None => changes
+                .push(Prose::new().strong(format!("{} v{}", file.label, file.version)).text(" was added.")),
             Some(other) if other.sha256 != file.sha256 || other.version != file.version => {
                 let bytes = if other.sha256 == file.sha256 { " The bytes are the same." } else { "" };
                 changes.push(
@@ -196,10 +196,7 @@ mod tests {
         assert_eq!(said(|now| now["previous_stage"] = json!({"run": "r"})), ["The stage before has run."]);
         assert_eq!(said(|now| now["accepted_findings"] = json!(["x", "y"])), ["1 more finding is accepted."]);
         assert_eq!(said(|now| now["accepted_findings"] = json!([])).len(), 1);
-        assert_eq!(
-            said(|now| now["emergency"] = json!({"reason": "r", "incident": null})).len(),
-            1
-        );
+        assert_eq!(said(|now| now["emergency"] = json!({"reason": "r", "incident": null})).len(), 1);
         assert_eq!(
             said(|now| now["generation"] = json!(5)),
             ["The stage was written to in between: its evidence is generation 5 now, you saw 3."]

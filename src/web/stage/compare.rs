@@ -69,7 +69,9 @@ fn split(answer: &DiffAnswer, pieces: &[Piece]) -> Vec<Range<usize>> {
     let (mut start, mut bytes) = (0, 0);
     for (at, piece) in pieces.iter().enumerate() {
         let size = match piece {
-            Piece::Line(line) => answer.lines.get(*line).map_or(0, |l| answer.text(l).len().min(LONGEST_LINE)),
+            Piece::Line(line) => {
+                answer.lines.get(*line).map_or(0, |l| answer.text(l).len().min(LONGEST_LINE))
+            }
             Piece::Fold(_) => 0,
         };
         if at > start && (at - start >= PART_ROWS || bytes + size > PART_BYTES) {

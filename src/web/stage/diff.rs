@@ -84,10 +84,8 @@ pub(super) async fn show(
         .await;
     if asked.format.as_deref() == Some("patch") {
         let answer = answer?;
-        let name = format!(
-            "{number}-{kind}-{}-v{}-to-{}-v{}.diff",
-            from.stage, from.version, to.stage, to.version
-        );
+        let name =
+            format!("{number}-{kind}-{}-v{}-to-{}-v{}.diff", from.stage, from.version, to.stage, to.version);
         return Ok(download(&name, "text/x-diff; charset=utf-8", answer.unified));
     }
     let mut page = frame(&site, &reader, &scene, kind, Some(&from), Some(&to)).await?;
@@ -175,8 +173,7 @@ fn fill(page: &mut DiffPage, scene: &Scene, answer: &DiffAnswer, asked: &Asked, 
     } else {
         Action::new("Every line", link("&lines=all")).icon("rows-2")
     });
-    page.next_part =
-        (part.number < part.parts).then(|| link(&format!("{all}&part={}", part.number + 1)));
+    page.next_part = (part.number < part.parts).then(|| link(&format!("{all}&part={}", part.number + 1)));
     page.part_note = format!("Part {} of {}", part.number, part.parts);
     if part.rows.iter().any(hides) {
         page.alerts.push(Note::new(
@@ -223,10 +220,8 @@ async fn frame(
         current: *other == kind,
         counts: String::new(),
     });
-    let (have, need) = (
-        judged.report.tally.approvals.len(),
-        usize::try_from(judged.report.quorum).unwrap_or(usize::MAX),
-    );
+    let (have, need) =
+        (judged.report.tally.approvals.len(), usize::try_from(judged.report.quorum).unwrap_or(usize::MAX));
     let decide = Action::new(format!("Decide on {}", judged.name()), format!("{}/decide", judged.href()));
     let choices = choices(scene, kind);
     let mut from_choices = vec![Choice::new("", "Nothing: read the file")];

@@ -106,8 +106,7 @@ pub(super) async fn raw(
     Query(asked): Query<Asked>,
 ) -> Page {
     let kind = kind_named(&kind)?;
-    let (file, bytes) =
-        site.services.artifact(reader.actor(), number, &stage, kind, asked.version).await?;
+    let (file, bytes) = site.services.artifact(reader.actor(), number, &stage, kind, asked.version).await?;
     Ok(download(&file.filename, media(kind), bytes))
 }
 
@@ -123,9 +122,7 @@ pub(super) async fn show(
     let judged = &scene.stage;
     let file = match asked.version {
         None => judged.facts.this.newest(kind),
-        Some(version) => {
-            judged.facts.this.artifacts.iter().find(|a| a.kind == kind && a.version == version)
-        }
+        Some(version) => judged.facts.this.artifacts.iter().find(|a| a.kind == kind && a.version == version),
     };
     let file = file.ok_or(ServiceError::NotFound("file"))?;
     let text = if too_large(file) {
@@ -135,8 +132,7 @@ pub(super) async fn show(
     };
     let said = super::remarks::said(&site, judged).await?;
     let threads = judged.facts.this.threads.iter().filter(|thread| thread.artifact == file.id);
-    let threads =
-        threads.map(|thread| review::thread(judged, reader.actor(), thread, &said)).collect();
+    let threads = threads.map(|thread| review::thread(judged, reader.actor(), thread, &said)).collect();
     let shown = Shown::of(judged, file, text.as_deref(), asked.part.unwrap_or(1), asked.line);
     let title = format!("{} v{} of {number}", kind.label(), file.version);
     let mut alerts = alerts(judged, file);
@@ -186,7 +182,8 @@ impl Shown {
         let all: Vec<_> = code::lines(text).collect();
         let parts = all.len().div_ceil(PART).max(1);
         // A link to a line finds it, in whichever part it is.
-        let wanted = line.and_then(|line| usize::try_from(line).ok()).filter(|line| (1..=all.len()).contains(line));
+        let wanted =
+            line.and_then(|line| usize::try_from(line).ok()).filter(|line| (1..=all.len()).contains(line));
         let part = wanted.map_or(part, |line| (line - 1) / PART + 1).clamp(1, parts);
         let hidden = all.iter().filter(|line| line.has_hidden()).count() as u64;
         let count = all.len();
@@ -283,8 +280,7 @@ fn actions(stage: &Judged, file: &Artifact) -> Vec<Action> {
     let before = earlier.filter(|other| other.version < file.version).map(|other| other.version).max();
     if let Some(before) = before {
         let (name, kind, version) = (stage.name(), file.kind, file.version);
-        let page =
-            format!("{}/diff?kind={kind}&from={name}:{before}&to={name}:{version}", stage.href());
+        let page = format!("{}/diff?kind={kind}&from={name}:{before}&to={name}:{version}", stage.href());
         actions.push(Action::new(format!("Diff v{before} to v{version}"), page).icon("file-diff"));
     }
     actions

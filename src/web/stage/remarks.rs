@@ -117,7 +117,8 @@ async fn stale(site: &Site, reader: &Reader, scene: &Scene, seen: Digest, again:
     let json = |text: &str| serde_json::from_str(text).ok();
     let before = site.services.evidence(seen).await.ok().and_then(|text| json(&text));
     let now = json(&scene.stage.report.evidence.canonical);
-    let mut changes = before.zip(now).map(|(before, now)| changes::between(&before, &now)).unwrap_or_default();
+    let mut changes =
+        before.zip(now).map(|(before, now)| changes::between(&before, &now)).unwrap_or_default();
     if changes.is_empty() {
         changes.push(
             Prose::from("The evidence is generation ")
@@ -230,7 +231,7 @@ async fn settle(
         // Asked first, so that a note is not left behind by somebody who may not settle the thread.
         let scene = Scene::load(site, reader, number, stage).await?;
         let action = crate::domain::transition::Action::SettleThread { thread, resolve };
-        drop(scene.stage.may(reader.actor(), &action).map_err(ServiceError::from)?);
+        scene.stage.may(reader.actor(), &action).map_err(ServiceError::from)?;
         site.services.reply(reader.actor(), number, stage, thread, text).await?;
     }
     site.services.settle_thread(reader.actor(), number, stage, thread, resolve).await?;

@@ -113,7 +113,12 @@ pub(super) async fn revoke(
 ) -> Page {
     site.services.revoke_token(reader.actor(), number, &stage).await?;
     let place = format!("{}/token", paths::stage(number, &stage));
-    Ok(respond::see_other_saying(&site, &place, Lamp::Open, "The token is revoked. It can’t be used any more."))
+    Ok(respond::see_other_saying(
+        &site,
+        &place,
+        Lamp::Open,
+        "The token is revoked. It can’t be used any more.",
+    ))
 }
 
 fn uncached(mut response: Response) -> Page {
@@ -157,7 +162,8 @@ async fn shown(site: &Site, reader: &Reader, scene: &Scene, released: &Released)
         steps: steps(stage, released),
     };
     let mut page = TokenPage {
-        lede: "Shown once, on this page only. Countersign keeps only its hash and can’t show it again.".into(),
+        lede: "Shown once, on this page only. Countersign keeps only its hash and can’t show it again."
+            .into(),
         token: TokenView::Shown(Box::new(token)),
         released: true,
         bound: bound(
@@ -180,7 +186,9 @@ fn steps(stage: &Judged, released: &Released) -> Vec<Step> {
     let file = format!("~/.countersign-{number}-{name}");
     let (verb, command) = match released.intent {
         Intent::Upgrade => ("apply", format!("alembic upgrade {}", content.to_revision)),
-        Intent::Rollback(Method::Downgrade) => ("rollback", format!("alembic downgrade {}", content.from_revision)),
+        Intent::Rollback(Method::Downgrade) => {
+            ("rollback", format!("alembic downgrade {}", content.from_revision))
+        }
         Intent::Rollback(Method::Restore) => ("rollback", "./restore-backup".to_owned()),
     };
     let expected = &released.expected;
@@ -356,7 +364,9 @@ fn earlier(stage: &Judged) -> Timeline {
         LogRow {
             time: Time::short(token.released_at, stage.now()),
             mark: Mark::Icon("key-round"),
-            text: Prose::from(what).strong(token.released_by_name.clone()).text(format!(" {}", told(token, stage))),
+            text: Prose::from(what)
+                .strong(token.released_by_name.clone())
+                .text(format!(" {}", told(token, stage))),
             aside: Prose::new(),
             digest: Some(Dig::brief(token.evidence)),
         }
@@ -365,10 +375,7 @@ fn earlier(stage: &Judged) -> Timeline {
 }
 
 fn bound(stage: &Judged, holder: &str, expected: Option<&Expected>, expires: Option<Time>) -> FactList {
-    let mut rows = vec![
-        Fact::new("Holder", holder),
-        Fact::digest("Evidence", Dig::full(stage.evidence())),
-    ];
+    let mut rows = vec![Fact::new("Holder", holder), Fact::digest("Evidence", Dig::full(stage.evidence()))];
     if let Some(expected) = expected {
         rows.push(Fact::new("File", format!("{} v{}", expected.kind.label(), expected.version)));
         rows.push(Fact::digest("File SHA-256", Dig::full(expected.raw)));

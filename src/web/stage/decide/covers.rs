@@ -1,6 +1,7 @@
 //! What the decision covers, what its voter should know, and what follows from it, in words.
 
 use crate::domain::artifact::ArtifactFacts;
+use crate::domain::artifact::ArtifactKind;
 use crate::domain::facts::Vote;
 use crate::domain::gate::GateStatus;
 use crate::domain::user::Actor;
@@ -9,7 +10,6 @@ use crate::web::view::format::{Dig, Time, and, count, duration, plural};
 use crate::web::view::parts::{Fact, Facts, gate_name};
 use crate::web::view::prose::Prose;
 use crate::web::view::state::{State, Status};
-use crate::domain::artifact::ArtifactKind;
 
 /// Revisions, tags, policy, database, emergency: the part of the evidence that is no file.
 pub(super) fn covers(stage: &Judged) -> Facts {
@@ -78,12 +78,18 @@ pub(super) fn know(stage: &Judged, own: Option<&Vote>) -> Vec<Status> {
     let threads = record.threads.iter().filter(|t| t.blocking && t.resolved_at.is_none()).count();
     if threads > 0 {
         let what = plural(threads as u64, "blocking thread is", "blocking threads are");
-        say(State::Who, Prose::from(format!("{what} not resolved. ")).link("Read", format!("{}#threads", stage.href())));
+        say(
+            State::Who,
+            Prose::from(format!("{what} not resolved. ")).link("Read", format!("{}#threads", stage.href())),
+        );
     }
     restores(stage, &mut say);
     for gate in stage.report.gates.iter().filter(|gate| gate.status == GateStatus::Waived) {
         let name = gate_name(gate.key.as_str());
-        say(State::Stale, Prose::new().strong(format!("{name} is waived.")).text(format!(" {}", gate.reason)));
+        say(
+            State::Stale,
+            Prose::new().strong(format!("{name} is waived.")).text(format!(" {}", gate.reason)),
+        );
     }
     if facts.emergency() {
         say(
@@ -96,14 +102,18 @@ pub(super) fn know(stage: &Judged, own: Option<&Vote>) -> Vec<Status> {
     if let Some(vote) = own.filter(|vote| vote.evidence != stage.evidence()) {
         let at = Time::long(vote.at, stage.now());
         let words = Prose::from(format!("You recorded “{}” on ", vote.choice)).time(at);
-        say(State::Stale, words.text(" for other evidence. It does not count now; the table says which files are new."));
+        say(
+            State::Stale,
+            words.text(" for other evidence. It does not count now; the table says which files are new."),
+        );
     }
     soak(stage, &mut say);
     lines
 }
 
 fn restores(stage: &Judged, say: &mut impl FnMut(State, Prose)) {
-    if let Some(ArtifactFacts::Sql(sql)) = stage.facts.this.newest(ArtifactKind::DowngradeSql).map(|a| &a.facts)
+    if let Some(ArtifactFacts::Sql(sql)) =
+        stage.facts.this.newest(ArtifactKind::DowngradeSql).map(|a| &a.facts)
         && let Some(reason) = &sql.not_possible
     {
         say(State::Stop, Prose::from("There is no downgrade: ").text(reason.clone()));
@@ -132,7 +142,10 @@ fn restores(stage: &Judged, say: &mut impl FnMut(State, Prose)) {
         _ => {}
     }
     if report.captured_online {
-        say(State::Who, "The upgrade SQL was captured from an online run, so it can't be rendered again.".into());
+        say(
+            State::Who,
+            "The upgrade SQL was captured from an online run, so it can't be rendered again.".into(),
+        );
     }
     if report.rows_lost > 0 || report.values_lost > 0 {
         let rows = plural(report.rows_lost, "row", "rows");
@@ -140,7 +153,8 @@ fn restores(stage: &Judged, say: &mut impl FnMut(State, Prose)) {
         say(State::Who, format!("The upgrade destroyed {rows} and {values} in the rehearsal.").into());
     }
     let age = stage.now().since(report.snapshot_taken_at);
-    let taken = Prose::from("The snapshot was taken ").time(Time::long(report.snapshot_taken_at, stage.now()));
+    let taken =
+        Prose::from("The snapshot was taken ").time(Time::long(report.snapshot_taken_at, stage.now()));
     say(State::Idle, taken.text(format!(", {} ago.", duration(age))));
 }
 

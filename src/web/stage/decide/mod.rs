@@ -70,7 +70,8 @@ pub(super) async fn record(
     if choice == Choice::Approve && sent.downloaded != Some(true) {
         let scene = Scene::load(&site, &reader, number, &stage).await?;
         if page::unseen(&scene.stage).is_some() && scene.stage.evidence() == sent.evidence_digest {
-            let fault = ("downloaded", "Download the files that are too large for a page, read them, and say so.");
+            let fault =
+                ("downloaded", "Download the files that are too large for a page, read them, and say so.");
             return again(&site, &reader, number, &stage, sent, StatusCode::CONFLICT, fault).await;
         }
     }
@@ -173,7 +174,9 @@ async fn stale(site: &Site, reader: &Reader, number: TicketNumber, stage: &Stage
     let mut page = draw(site, reader, &scene).await?;
     page.stale = Some(match seen.map(|seen| changes::between(&seen, &current)) {
         Some(changes) if !changes.is_empty() => changes,
-        _ => vec![Prose::from("The evidence is another than the one this form was made for. Read all of it.")],
+        _ => {
+            vec![Prose::from("The evidence is another than the one this form was made for. Read all of it.")]
+        }
     });
     page.shell.title = format!("Error: {}", page.shell.title);
     page.answers = Decision { comment: Input::of(sent.comment), ..Decision::default() };

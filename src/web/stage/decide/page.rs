@@ -147,11 +147,13 @@ fn comparison(stage: &Judged, diff: Option<&DiffAnswer>) -> Comparison {
     let Some(previous) = &facts.previous else {
         return read(
             "The SQL".to_owned(),
-            "This is the first stage: nothing ran before that it could be compared with. Read all of it.".into(),
+            "This is the first stage: nothing ran before that it could be compared with. Read all of it."
+                .into(),
         );
     };
     let title = format!("Against what ran in {}", previous.stage.name);
-    let ran = previous.last_upgrade().and_then(|run| Some((run, previous.as_of(run, ArtifactKind::UpgradeSql)?)));
+    let ran =
+        previous.last_upgrade().and_then(|run| Some((run, previous.as_of(run, ArtifactKind::UpgradeSql)?)));
     let (Some((run, ran)), Some(here)) = (ran, here) else {
         return read(title, format!("Nothing has run in {} yet.", previous.stage.name).into());
     };
@@ -166,8 +168,15 @@ fn comparison(stage: &Judged, diff: Option<&DiffAnswer>) -> Comparison {
         here.version
     );
     if ran.sha256 == here.sha256 {
-        let summary = Prose::new().strong("Byte for byte what ran").text(format!(" in {} on ", previous.stage.name));
-        return Comparison { title, summary: summary.time(when).text("."), href, link: "Open the diff", diff: None };
+        let summary =
+            Prose::new().strong("Byte for byte what ran").text(format!(" in {} on ", previous.stage.name));
+        return Comparison {
+            title,
+            summary: summary.time(when).text("."),
+            href,
+            link: "Open the diff",
+            diff: None,
+        };
     }
     let summary = match diff {
         Some(diff) => Prose::new().strong(format!(
@@ -221,7 +230,9 @@ fn losses(rehearsal: Option<&Rehearsal>) -> Vec<Loss> {
 
 fn no_losses(rehearsal: Option<&Rehearsal>) -> Empty {
     match rehearsal {
-        Some(_) => Empty::new("list-checks", "No statement loses data.", "So the rehearsal on the snapshot says."),
+        Some(_) => {
+            Empty::new("list-checks", "No statement loses data.", "So the rehearsal on the snapshot says.")
+        }
         None => Empty::new("list-checks", "Nobody knows.", "There is no dry-run report that could say it."),
     }
 }
