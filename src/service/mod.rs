@@ -23,6 +23,7 @@ pub mod error;
 mod grant;
 pub mod incidents;
 pub mod journal;
+pub mod notices;
 pub mod policies;
 mod reading;
 pub mod review;

@@ -2,11 +2,16 @@
 
 use super::session::{Reader, Visitor};
 use super::site::Site;
+use super::view::format::Time;
+use super::view::prose::Prose;
 use super::view::shell::{Nav, Shell, ShellUser, StripItem};
+use super::view::state::State;
+use crate::domain::time::Timestamp;
 use crate::domain::user::Role;
 use crate::service::ServiceError;
+use crate::service::notices::Notices;
 
-/// The frame of a signed-in person's page.
+/// The frame of a signed-in person's page. Asks the database twice.
 ///
 /// # Errors
 /// Those of the store.
@@ -17,6 +22,7 @@ pub async fn shell(
     nav: Nav,
 ) -> Result<Shell, ServiceError> {
     let actor = reader.actor();
+    let now = site.services.now();
     Ok(Shell {
         title: title.into(),
         nav,
@@ -29,9 +35,9 @@ pub async fn shell(
         queue_count: 0,
         csrf: reader.csrf(),
         theme: reader.theme,
-        strip: Vec::<StripItem>::new(),
+        strip: strip(&site.services.notices().await?, now),
         flash: reader.flash.clone(),
-        now: site.services.now(),
+        now,
         version: env!("CARGO_PKG_VERSION"),
     })
 }
@@ -50,6 +56,41 @@ pub fn visitor_shell(site: &Site, visitor: &Visitor, title: impl Into<String>) -
         now: site.services.now(),
         version: env!("CARGO_PKG_VERSION"),
     }
+}
+
+/// What everybody should know: incidents, and a freeze that is on or within a fortnight.
+fn strip(notices: &Notices, now: Timestamp) -> Vec<StripItem> {
+    let mut items: Vec<StripItem> = notices
+        .incidents
+        .iter()
+        .map(|incident| {
+            let text = Prose::new().link(incident.label(), "/incidents");
+            let text = text.text(format!(" is open for {}: {}", incident.application, incident.title));
+            StripItem::new(State::Stop, text)
+        })
+        .collect();
+    if notices.more {
+        items.push(StripItem::new(State::Stop, Prose::from("and ").link("more incidents", "/incidents")));
+    }
+    if let Some(freeze) = &notices.freeze {
+        let of = |name: &Option<String>, all: &str| name.clone().unwrap_or_else(|| all.to_owned());
+        let scope = format!(
+            "{}, {}",
+            of(&freeze.application, "all applications"),
+            of(&freeze.environment, "all environments")
+        );
+        let (state, text, until) = if freeze.starts_at <= now {
+            (State::Stop, format!(" of {scope}, until "), freeze.ends_at)
+        } else {
+            (State::Time, format!(" of {scope} from "), freeze.starts_at)
+        };
+        let text = Prose::new().link("Freeze", "/freezes").text(text).time(Time::long_utc(until, now));
+        items.push(StripItem::new(state, text));
+    }
+    if notices.incidents.is_empty() {
+        items.push(StripItem::new(State::Open, "No incident is open"));
+    }
+    items
 }
 
 /// "Release engineer, administrator".
