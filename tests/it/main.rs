@@ -6,5 +6,8 @@
 mod architecture;
 
 #[cfg(test)]
+mod http;
+
+#[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
