@@ -19,6 +19,7 @@ pub mod length;
 pub(crate) mod named;
 pub mod policy;
 pub mod presented;
+pub mod queue;
 pub mod refusal;
 pub mod run;
 pub mod sql_digest;

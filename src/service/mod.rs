@@ -25,6 +25,7 @@ pub mod incidents;
 pub mod journal;
 pub mod notices;
 pub mod policies;
+pub mod queue;
 mod reading;
 pub mod review;
 pub mod runs;
@@ -64,6 +65,7 @@ pub struct Services {
     pub(crate) grant: Arc<GrantKey>,
     pub(crate) limits: Limits,
     pub(crate) policies: PolicyCache,
+    queue_counts: queue::QueueCounts,
 }
 
 impl Services {
@@ -75,6 +77,7 @@ impl Services {
             grant: Arc::new(grant),
             limits,
             policies: PolicyCache::default(),
+            queue_counts: queue::QueueCounts::default(),
         }
     }
 

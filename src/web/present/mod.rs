@@ -8,6 +8,7 @@ use crate::domain::digest::Digest;
 use crate::domain::dossier::Dossier;
 use crate::domain::facts::{Choice, Facts, Purpose, Vote};
 use crate::domain::gate::{self, GateReport};
+use crate::domain::queue::Seen;
 use crate::domain::refusal::Refusal;
 use crate::domain::run::{Health, Run, RunStatus};
 use crate::domain::time::Timestamp;
@@ -55,6 +56,11 @@ impl Judged {
     /// The stage that a page opens with: the first one that is not finished, else the last.
     pub fn first_unfinished(stages: &[Self]) -> Option<&Self> {
         stages.iter().find(|stage| !stage.finished()).or(stages.last())
+    }
+
+    /// The stage as the queue looks at it.
+    pub const fn seen(&self) -> Seen<'_> {
+        Seen { facts: &self.facts, report: &self.report }
     }
 
     pub const fn now(&self) -> Timestamp {

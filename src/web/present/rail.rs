@@ -80,34 +80,44 @@ fn aftermath(stage: &Judged, run: &Run) -> Standing {
 
 /// A stage's state in a few words: "Applied, under observation".
 pub fn status(stage: &Judged, reader: &Actor) -> Status {
+    let (state, words) = placed(stage, reader);
+    Status::new(state, words)
+}
+
+/// The same as a state and its words.
+pub fn placed(stage: &Judged, reader: &Actor) -> (State, String) {
     match stage.facts.ticket.state {
-        TicketState::Abandoned => return Status::new(State::Stale, "Abandoned"),
+        TicketState::Abandoned => return said(State::Stale, "Abandoned"),
         TicketState::Completed | TicketState::Draft | TicketState::Open => {}
     }
     match standing(stage) {
         Standing::Preparing => waiting(stage, reader, None),
         Standing::Failed => waiting(stage, reader, Some("Failed, nothing changed")),
         Standing::RolledBack => waiting(stage, reader, Some("Rolled back")),
-        Standing::Ready => Status::new(State::Open, "Ready to release"),
-        Standing::Released { .. } => Status::new(State::Run, "Token released"),
-        Standing::Running => Status::new(State::Run, "Being applied"),
-        Standing::Lost => Status::new(State::Stop, "Outcome unknown"),
-        Standing::Verifying => Status::new(State::Who, "Applied, smoke checks missing"),
-        Standing::Observing { .. } => Status::new(State::Run, "Applied, under observation"),
-        Standing::Judging => Status::new(State::Who, "Applied, waits for a verdict"),
-        Standing::Healthy => Status::new(State::Open, "Healthy"),
-        Standing::Unhealthy => Status::new(State::Stop, "Judged unhealthy"),
-        Standing::Partial => Status::new(State::Stop, "Partly applied"),
+        Standing::Ready => said(State::Open, "Ready to release"),
+        Standing::Released { .. } => said(State::Run, "Token released"),
+        Standing::Running => said(State::Run, "Being applied"),
+        Standing::Lost => said(State::Stop, "Outcome unknown"),
+        Standing::Verifying => said(State::Who, "Applied, smoke checks missing"),
+        Standing::Observing { .. } => said(State::Run, "Applied, under observation"),
+        Standing::Judging => said(State::Who, "Applied, waits for a verdict"),
+        Standing::Healthy => said(State::Open, "Healthy"),
+        Standing::Unhealthy => said(State::Stop, "Judged unhealthy"),
+        Standing::Partial => said(State::Stop, "Partly applied"),
     }
 }
 
+fn said(state: State, words: impl Into<String>) -> (State, String) {
+    (state, words.into())
+}
+
 /// What a stage that nothing stands in waits for.
-fn waiting(stage: &Judged, reader: &Actor, before: Option<&str>) -> Status {
+fn waiting(stage: &Judged, reader: &Actor, before: Option<&str>) -> (State, String) {
     let blocked: Vec<(&Gate, State)> = stage.report.blocked().map(|gate| (gate, state(gate))).collect();
     let is = |wanted: State| blocked.iter().find(|(_, state)| *state == wanted).map(|(gate, _)| gate.key);
     if let Some(words) = before {
         let worst = if is(State::Stop).is_some() { State::Stop } else { State::Who };
-        return Status::new(worst, words);
+        return said(worst, words);
     }
     if let Some(key) = is(State::Stop) {
         let words = match key {
@@ -118,23 +128,23 @@ fn waiting(stage: &Judged, reader: &Actor, before: Option<&str>) -> Status {
             GateKey::PreviousStage => "Stopped: the stage before",
             GateKey::Review | GateKey::Window | GateKey::SingleRun => "Stopped",
         };
-        return Status::new(State::Stop, words);
+        return said(State::Stop, words);
     }
     let not_reached = stage.facts.previous.as_ref().filter(|previous| previous.runs.is_empty());
     if let Some(previous) = not_reached {
-        return Status::new(State::Idle, format!("After {}", previous.stage.name));
+        return said(State::Idle, format!("After {}", previous.stage.name));
     }
     match is(State::Who) {
-        Some(GateKey::Checklist | GateKey::DryRun) => Status::new(State::Who, "In preparation"),
-        Some(GateKey::Review) => Status::new(State::Who, "Under review"),
+        Some(GateKey::Checklist | GateKey::DryRun) => said(State::Who, "In preparation"),
+        Some(GateKey::Review) => said(State::Who, "Under review"),
         Some(GateKey::Approvals) if stage.own_vote(reader).is_none() && stage.may_approve(reader).is_ok() => {
-            Status::new(State::Who, "Waiting for your signature")
+            said(State::Who, "Waiting for your signature")
         }
-        Some(GateKey::Approvals) => Status::new(State::Who, "Waiting for signatures"),
-        Some(GateKey::PreviousStage) => Status::new(State::Who, "Waiting for the stage before"),
-        Some(GateKey::SingleRun) => Status::new(State::Who, "Another run or token stands"),
+        Some(GateKey::Approvals) => said(State::Who, "Waiting for signatures"),
+        Some(GateKey::PreviousStage) => said(State::Who, "Waiting for the stage before"),
+        Some(GateKey::SingleRun) => said(State::Who, "Another run or token stands"),
         Some(GateKey::Incidents | GateKey::Freeze | GateKey::Window) | None => {
-            Status::new(State::Time, "Waiting for time only")
+            said(State::Time, "Waiting for time only")
         }
     }
 }

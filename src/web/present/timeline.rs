@@ -16,16 +16,25 @@ pub fn timeline(entries: &[TimelineEntry], now: Timestamp) -> Timeline {
     Timeline { rows: entries.iter().map(|entry| row(entry, now)).collect() }
 }
 
-fn row(entry: &TimelineEntry, now: Timestamp) -> LogRow {
-    let who = entry.who.as_deref().unwrap_or("Countersign");
+fn who(entry: &TimelineEntry) -> &str {
+    entry.who.as_deref().unwrap_or("Countersign")
+}
+
+fn did(entry: &TimelineEntry) -> String {
     let via = if entry.by_token { " with an API token" } else { "" };
+    format!("{}{via}", said(&entry.kind, entry.stage.as_deref().unwrap_or_default(), &entry.data))
+}
+
+/// An entry as one line of text: "Priya Nair uploaded Upgrade SQL v3 to staging, Tue 11:02".
+pub fn line(entry: &TimelineEntry, now: Timestamp) -> String {
+    format!("{} {}, {}", who(entry), did(entry), Time::short(entry.at, now).words)
+}
+
+fn row(entry: &TimelineEntry, now: Timestamp) -> LogRow {
     LogRow {
         time: Time::long(entry.at, now),
         mark: mark(&entry.kind, &entry.data),
-        text: Prose::new().strong(who).text(format!(
-            " {}{via}",
-            said(&entry.kind, entry.stage.as_deref().unwrap_or_default(), &entry.data)
-        )),
+        text: Prose::new().strong(who(entry)).text(format!(" {}", did(entry))),
         aside: format!("#{}", entry.seq).into(),
         digest: digest(&entry.data),
     }

@@ -269,3 +269,33 @@ fn earliest(stage: &Judged, people: bool) -> Reading {
         Earliest::Never { why } => Reading { label, value: "None".into(), note: why.as_str().into() },
     }
 }
+
+/// Who or what a ticket waits for, in a cell of a list. `stage` is the first one that is not finished.
+pub fn waits(stages: &[Judged], stage: &Judged, reader: &Actor) -> Prose {
+    let nobody = |until| Prose::from("Nobody until ").time(Time::short(until, stage.now()));
+    match standing(stage) {
+        Standing::Healthy if stages.iter().all(Judged::finished) => "A release engineer".into(),
+        Standing::Preparing | Standing::Failed | Standing::RolledBack => {
+            let people = people(stage, reader);
+            if !people.is_empty() {
+                return capital(&people).into();
+            }
+            let stopped = stage.report.blocked().find(|gate| state(gate) == State::Stop);
+            match (stopped, &stage.report.earliest) {
+                (Some(gate), _) => capital(gate.cleared_by.as_deref().unwrap_or_default()).into(),
+                (None, Earliest::At(at)) => nobody(*at),
+                (None, Earliest::Never { why }) => why.as_str().into(),
+            }
+        }
+        Standing::Released { .. } => "Whoever holds the token".into(),
+        Standing::Running => "The run".into(),
+        Standing::Observing { until, .. } => nobody(until),
+        Standing::Ready
+        | Standing::Lost
+        | Standing::Verifying
+        | Standing::Judging
+        | Standing::Healthy
+        | Standing::Unhealthy
+        | Standing::Partial => "A release engineer".into(),
+    }
+}
