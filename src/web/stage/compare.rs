@@ -15,6 +15,9 @@ const PART_BYTES: usize = 512 * 1024;
 /// A longer line is cut in a difference, in bytes; the page of its file has the whole of it.
 const LONGEST_LINE: usize = 64 * 1024;
 
+/// The longest block of changed lines that are paired: pages stay linear in what they show.
+const MOST: usize = 200;
+
 /// What a page draws next.
 enum Piece {
     Line(usize),
@@ -138,8 +141,6 @@ fn partner(answer: &DiffAnswer, at: usize) -> Option<&DiffLine> {
     if tag == Tag::Equal {
         return None;
     }
-    // A block is never longer than what is looked at: pages stay linear in what they show.
-    const MOST: usize = 200;
     let same = |i: &usize| lines.get(*i).is_some_and(|line| line.tag == tag);
     let first = (at.saturating_sub(MOST)..at).rev().take_while(same).last().unwrap_or(at);
     let after = (at..at + MOST).take_while(same).last().unwrap_or(at) + 1;

@@ -66,14 +66,14 @@ pub(super) async fn show(
     let kind = asked.kind.as_deref().map_or(Ok(ArtifactKind::UpgradeSql), str::parse);
     let kind: ArtifactKind = kind.map_err(|_| Failure::not_found())?;
     let judged = &scene.stage;
-    let side = |text: &Option<String>, otherwise: Option<Side>| match text.as_deref() {
+    let named = |text: &Option<String>, otherwise: Option<Side>| match text.as_deref() {
         None => Ok(otherwise),
         Some(text) => Side::parse(text).map(Some).ok_or_else(Failure::not_found),
     };
-    let to = side(&asked.to, judged.facts.this.newest(kind).map(|file| Side::of(&judged.facts.this, file)))?;
+    let to = named(&asked.to, judged.facts.this.newest(kind).map(|file| Side::of(&judged.facts.this, file)))?;
     let from = match asked.from.as_deref() {
         Some("") => None,
-        _ => side(&asked.from, before(judged, kind))?,
+        _ => named(&asked.from, before(judged, kind))?,
     };
     let (Some(from), Some(to)) = (from, to.clone()) else {
         return respond::page(&nothing(&site, &reader, &scene, kind, to).await?);
@@ -133,12 +133,12 @@ async fn nothing(
     let mut page = frame(site, reader, scene, kind, None, to.as_ref()).await?;
     page.no_diff = match to {
         None => Empty::new("file-diff", format!("{} is not attached yet.", kind.label()), ""),
-        Some(side) => {
+        Some(only) => {
             let text = Prose::from("Read ").link(
-                format!("{} v{} of {}", kind.label(), side.version, side.stage),
+                format!("{} v{} of {}", kind.label(), only.version, only.stage),
                 format!(
                     "/tickets/{}/stages/{}/artifacts/{kind}?version={}",
-                    scene.stage.facts.ticket.number, side.stage, side.version
+                    scene.stage.facts.ticket.number, only.stage, only.version
                 ),
             );
             Empty::new("file-diff", "There is no earlier file to compare with.", text.text("."))

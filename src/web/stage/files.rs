@@ -7,6 +7,7 @@ use super::{Scene, download, media};
 use crate::domain::artifact::{Artifact, ArtifactFacts, ArtifactKind};
 use crate::domain::id::TicketNumber;
 use crate::domain::transition::Action as Act;
+use crate::domain::user::Actor;
 use crate::service::ServiceError;
 use crate::service::artifacts::Upload as NewFile;
 use crate::web::extract::{Path, Query, StageName};
@@ -133,7 +134,8 @@ pub(super) async fn show(
     let said = super::remarks::said(&site, judged).await?;
     let threads = judged.facts.this.threads.iter().filter(|thread| thread.artifact == file.id);
     let threads = threads.map(|thread| review::thread(judged, reader.actor(), thread, &said)).collect();
-    let shown = Shown::of(judged, file, text.as_deref(), asked.part.unwrap_or(1), asked.line);
+    let shown =
+        Shown::of((judged, reader.actor()), file, text.as_deref(), asked.part.unwrap_or(1), asked.line);
     let title = format!("{} v{} of {number}", kind.label(), file.version);
     let mut alerts = alerts(judged, file);
     alerts.extend(shown.hidden);
@@ -175,7 +177,13 @@ struct Shown {
 }
 
 impl Shown {
-    fn of(stage: &Judged, file: &Artifact, text: Option<&str>, part: usize, line: Option<u32>) -> Self {
+    fn of(
+        (stage, reader): (&Judged, &Actor),
+        file: &Artifact,
+        text: Option<&str>,
+        part: usize,
+        line: Option<u32>,
+    ) -> Self {
         let Some(text) = text else {
             return Self { lines: Vec::new(), hidden: None, next: None, note: String::new() };
         };
@@ -190,7 +198,7 @@ impl Shown {
         let first = (part - 1) * PART;
         let lines = all.into_iter().enumerate().skip(first).take(PART).map(|(at, code)| {
             let number = u32::try_from(at + 1).unwrap_or(u32::MAX);
-            FileLine { number, code, notes: notes(stage, file, number) }
+            FileLine { number, code, notes: notes(stage, reader, file, number) }
         });
         Self {
             lines: lines.collect(),
@@ -210,27 +218,21 @@ impl Shown {
 }
 
 /// The findings that end on this line.
-fn notes(stage: &Judged, file: &Artifact, line: u32) -> Vec<LineNote> {
+fn notes(stage: &Judged, reader: &Actor, file: &Artifact, line: u32) -> Vec<LineNote> {
     let findings = stage.facts.this.findings.iter();
     let here = findings.filter(|f| f.artifact == file.id && f.last_line.max(f.line) == i64::from(line));
     here.map(|finding| {
-        let (state, word) = match (&finding.accepted, review::severity(finding.severity)) {
-            (Some(_), severity) => (Lamp::Open, format!("{}, accepted", severity.word())),
-            (None, severity) => {
-                use crate::web::view::review::Severity;
-                let state = match severity {
-                    Severity::Blocking => Lamp::Stop,
-                    Severity::Warning => Lamp::Who,
-                    Severity::Note => Lamp::Idle,
-                };
-                (state, severity.word().to_owned())
-            }
-        };
-        let mut text = Prose::from(format!("{} {}", finding.why, finding.advice));
+        let row = review::finding(stage, reader, finding);
+        let mut text = Prose::from(format!("{} {}", row.why, row.advice));
         if let Some(accepted) = &finding.accepted {
             text = text.text(format!(" Accepted by {}: “{}”.", accepted.by_name, accepted.note));
         }
-        LineNote { state, title: format!("{word}: {}", review::rule_words(&finding.rule)), text }
+        let accepted = if row.accepted.is_some() { ", accepted" } else { "" };
+        LineNote {
+            state: row.state(),
+            title: format!("{}{accepted}: {}", row.severity.word(), row.title),
+            text,
+        }
     })
     .collect()
 }

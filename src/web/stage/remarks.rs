@@ -160,12 +160,11 @@ pub(super) async fn open(
 ) -> Page {
     let kind = sent.kind.as_deref().map_or(Ok(ArtifactKind::UpgradeSql), str::parse);
     let kind = kind.map_err(|_| ServiceError::NotFound("file"))?;
-    let version = match sent.version {
-        Some(version) => version,
-        None => {
-            let (file, _) = site.services.artifact(reader.actor(), number, &stage, kind, None).await?;
-            file.version
-        }
+    let version = if let Some(version) = sent.version {
+        version
+    } else {
+        let (file, _) = site.services.artifact(reader.actor(), number, &stage, kind, None).await?;
+        file.version
     };
     let new = NewThread {
         kind,

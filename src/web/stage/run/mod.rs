@@ -71,7 +71,7 @@ async fn draw(site: &Site, reader: &Reader, scene: &Scene, run: Option<&Run>) ->
         None => Vec::new(),
     };
     let shell = scene.shell(site, reader, title).await?;
-    Ok(page::page(shell, &scene.dossier, stage, reader.actor(), page::Loaded { run, log, failed }))
+    Ok(page::page(shell, &scene.dossier, stage, reader.actor(), &page::Loaded { run, log, failed }))
 }
 
 #[derive(Deserialize)]

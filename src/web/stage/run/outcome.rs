@@ -83,7 +83,7 @@ fn health(stage: &Judged, run: &Run) -> Verdict {
     let over = until.is_some_and(|until| until <= now);
     let word = record.health(run);
     let last = record.observations.iter().rev().find(|word| word.run == run.id);
-    let (state, answer, reason) = match (word, over) {
+    let (lamp, answer, reason) = match (word, over) {
         (Some(Health::Healthy), _) => (
             State::Open,
             "Yes",
@@ -118,7 +118,7 @@ fn health(stage: &Judged, run: &Run) -> Verdict {
         _ => None,
     };
     Verdict {
-        state,
+        state: lamp,
         question: format!("Is {} healthy after {}?", stage.name(), stage.facts.ticket.number),
         answer: answer.into(),
         reason,

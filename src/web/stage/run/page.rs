@@ -38,7 +38,7 @@ pub(super) fn page(
     dossier: &Dossier,
     stage: &Judged,
     reader: &Actor,
-    loaded: Loaded<'_>,
+    loaded: &Loaded<'_>,
 ) -> RunPage {
     let run = loaded.run;
     let (rollback, rollback_refused) = undo::form(dossier, stage, reader);
@@ -226,7 +226,7 @@ fn steps(stage: &Judged, run: Option<&Run>) -> Vec<StepRow> {
         steps.push(step(State::Open, "Token released".into(), by.time(Time::short(token.released_at, now))));
     }
     let done = if run.direction == Direction::Rollback { "Rolled back" } else { "Applied" };
-    let (state, text) = match run.status_at(now) {
+    let (lamp, text) = match run.status_at(now) {
         RunStatus::Running => (State::Run, "Running".to_owned()),
         RunStatus::Unknown => (State::Stop, "Stopped reporting".to_owned()),
         RunStatus::Failed => (State::Stop, "Failed".to_owned()),
@@ -238,7 +238,7 @@ fn steps(stage: &Judged, run: Option<&Run>) -> Vec<StepRow> {
             (State::Open, format!("{done}{took}"))
         }
     };
-    steps.push(step(state, text, Time::short(run.finished_at.unwrap_or(run.started_at), now).into()));
+    steps.push(step(lamp, text, Time::short(run.finished_at.unwrap_or(run.started_at), now).into()));
     if run.direction == Direction::Rollback {
         return steps;
     }
@@ -260,12 +260,12 @@ fn steps(stage: &Judged, run: Option<&Run>) -> Vec<StepRow> {
     };
     steps.push(step(watch, "Observation".into(), by));
     let last = record.observations.iter().rev().find(|word| word.run == run.id);
-    let (state, text) = match record.health(run) {
+    let (lamp, text) = match record.health(run) {
         Some(Health::Healthy) => (State::Open, "Judged healthy"),
         Some(Health::Unhealthy) => (State::Stop, "Judged unhealthy"),
         None => (State::Idle, "Health verdict"),
     };
-    steps.push(step(state, text.into(), last.map(|word| word.by_name.clone().into()).unwrap_or_default()));
+    steps.push(step(lamp, text.into(), last.map(|word| word.by_name.clone().into()).unwrap_or_default()));
     steps
 }
 
@@ -274,9 +274,14 @@ fn observation(stage: &Judged, reader: &Actor, run: Option<&Run>) -> Option<Obse
     let run = run.filter(|run| outcome::stands(stage, run))?;
     stage.may(reader, &Act::Observe { verdict: Health::Unhealthy, note: "." }).ok()?;
     let healthy_hint = match stage.may(reader, &Act::Observe { verdict: Health::Healthy, note: "" }) {
-        Ok(_) => "Watched long enough, with passed smoke checks.".to_owned(),
+        Ok(()) => "Watched long enough, with passed smoke checks.".to_owned(),
         Err(why) => {
-            let until = stage.facts.this.watched_until(run).map(|until| until.words()).unwrap_or_default();
+            let until = stage
+                .facts
+                .this
+                .watched_until(run)
+                .map(crate::domain::time::Timestamp::words)
+                .unwrap_or_default();
             format!("From {until}, with passed smoke checks. {why}")
         }
     };
