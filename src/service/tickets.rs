@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::change::Lock;
+use super::change::{Lock, still};
 use super::{ServiceError, Services};
 use crate::domain::digest::Digest;
 use crate::domain::facts::Stage;
@@ -11,7 +11,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::ticket::{FieldFault, Ticket, TicketContent, TicketOutcome, TicketState, text_rule};
 use crate::domain::transition::{TicketAction, decide_ticket};
 use crate::domain::user::{Actor, Role, Scope};
-use crate::store::tickets::{Filter, Line, StageLine};
+pub use crate::store::tickets::{Filter, Line, StageLine};
 use crate::store::{decisions, tickets};
 
 /// A listed ticket with its stages.
@@ -43,6 +43,8 @@ impl Services {
         may_file(actor)?;
         let mut faults = content.check().err().unwrap_or_default();
         let mut tx = self.db.write().await?;
+        let actor = &still(&mut tx, actor, self.now()).await?;
+        may_file(actor)?;
         let target = tickets::target(&mut tx, application).await?;
         let Some(target) = target else {
             faults.insert(

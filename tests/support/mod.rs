@@ -2,4 +2,6 @@
 //!
 //! Nothing here decides whether a test passes, and nothing here writes to the database of a running application.
 
+pub mod app;
+pub mod client;
 pub mod database;

@@ -1,0 +1,9 @@
+//! `/freezes`: declaring and ending.
+
+use axum::Router;
+
+use super::site::WebState;
+
+pub(super) fn routes() -> Router<WebState> {
+    Router::new()
+}
