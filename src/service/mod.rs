@@ -82,6 +82,12 @@ impl Services {
         }
     }
 
+    /// The same portal by another clock and other dice: what the demo plays its story with.
+    #[must_use]
+    pub fn with_env(&self, env: Env) -> Self {
+        Self { env, ..self.clone() }
+    }
+
     /// The server's clock, the only one that counts.
     pub fn now(&self) -> crate::domain::time::Timestamp {
         self.env.now()
