@@ -16,6 +16,7 @@ pub mod api_tokens;
 pub mod artifacts;
 pub mod audit_log;
 mod change;
+pub mod contents;
 pub mod diff;
 pub mod enrolment;
 pub mod error;
