@@ -11,7 +11,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::ticket::{FieldFault, Ticket, TicketContent, TicketOutcome, TicketState, text_rule};
 use crate::domain::transition::{TicketAction, decide_ticket};
 use crate::domain::user::{Actor, Role, Scope};
-use crate::store::tickets::{Filter, Line, StageLine};
+pub use crate::store::tickets::{Filter, Line, StageLine};
 use crate::store::{decisions, tickets};
 
 /// A listed ticket with its stages.
