@@ -16,19 +16,23 @@ pub mod api_tokens;
 pub mod artifacts;
 pub mod audit_log;
 mod change;
+pub mod diff;
 pub mod enrolment;
 pub mod error;
 mod grant;
+pub mod idempotency;
 pub mod incidents;
 pub mod journal;
 pub mod notices;
 pub mod policies;
+pub mod queue;
 mod reading;
 pub mod review;
 pub mod runs;
 pub mod sign_in;
 mod throttle;
 pub mod tickets;
+pub mod timeline;
 pub mod tokens;
 pub mod users;
 
@@ -61,6 +65,7 @@ pub struct Services {
     pub(crate) grant: Arc<GrantKey>,
     pub(crate) limits: Limits,
     pub(crate) policies: PolicyCache,
+    queue_counts: queue::QueueCounts,
 }
 
 impl Services {
@@ -72,6 +77,7 @@ impl Services {
             grant: Arc::new(grant),
             limits,
             policies: PolicyCache::default(),
+            queue_counts: queue::QueueCounts::default(),
         }
     }
 

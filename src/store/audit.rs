@@ -68,6 +68,11 @@ row! {
     }
 }
 
+/// The number that the next event will have: as long as it stays, nothing has happened.
+pub async fn head(conn: &mut impl Conn) -> Result<i64, StoreError> {
+    conn.sql("SELECT next_seq FROM audit_head WHERE id = 1").one().await
+}
+
 /// Events after `after`, in order.
 pub async fn after(conn: &mut impl Conn, after: i64, limit: i64) -> Result<Vec<Entry>, StoreError> {
     conn.sql(

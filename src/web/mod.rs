@@ -19,6 +19,7 @@ mod incidents;
 pub mod paths;
 mod people;
 mod policies;
+pub mod present;
 pub mod respond;
 mod routes;
 pub mod session;
