@@ -27,13 +27,14 @@ mod tickets;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::any;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::service::Services;
 
-pub use access::ACCESS;
+pub use access::{ACCESS, Access};
 
 /// Where the application has to nest the router.
 pub const PREFIX: &str = "/api/v1";
@@ -51,6 +52,7 @@ pub fn router(state: ApiState) -> Router {
     router
         .route_layer(from_fn_with_state(state.clone(), idempotency::keyed))
         .route_layer(from_fn_with_state(state.clone(), access::guard))
+        .route("/", any(envelope::unknown))
         .fallback(envelope::unknown)
         .layer(from_fn(envelope::wrap))
         .with_state(state)

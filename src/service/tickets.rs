@@ -14,6 +14,8 @@ use crate::domain::user::{Actor, Role, Scope};
 pub use crate::store::tickets::{Filter, Line, StageLine};
 use crate::store::{decisions, tickets};
 
+pub use crate::store::decisions::Completion;
+
 /// A listed ticket with its stages.
 #[derive(Clone, Debug)]
 pub struct TicketLine {

@@ -7,6 +7,7 @@
 mod account;
 pub mod assets;
 mod audit;
+mod completion;
 pub mod csrf;
 mod entry;
 pub mod error;
@@ -24,6 +25,7 @@ pub mod respond;
 mod routes;
 pub mod session;
 pub mod site;
+mod stage;
 pub mod upload;
 pub mod view;
 
