@@ -20,10 +20,12 @@ pub mod paths;
 mod people;
 mod policies;
 pub mod present;
+mod queue;
 pub mod respond;
 mod routes;
 pub mod session;
 pub mod site;
+mod tickets;
 pub mod upload;
 pub mod view;
 
