@@ -7,6 +7,7 @@
 mod account;
 pub mod assets;
 mod audit;
+mod completion;
 pub mod csrf;
 mod entry;
 pub mod error;
@@ -25,6 +26,7 @@ pub mod respond;
 mod routes;
 pub mod session;
 pub mod site;
+mod stage;
 mod tickets;
 pub mod upload;
 pub mod view;

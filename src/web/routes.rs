@@ -4,7 +4,9 @@ use axum::Router;
 
 use super::error::Failure;
 use super::site::WebState;
-use super::{account, audit, entry, freezes, incidents, people, policies, queue, tickets};
+use super::{
+    account, audit, completion, entry, freezes, incidents, people, policies, queue, stage, tickets,
+};
 
 /// All pages. What is asked for and not here is the page of a 404.
 pub fn router(site: WebState) -> Router {
@@ -18,6 +20,8 @@ pub fn router(site: WebState) -> Router {
         .merge(freezes::routes())
         .merge(policies::routes())
         .merge(audit::routes())
+        .merge(stage::routes())
+        .merge(completion::routes())
         .fallback(async || Failure::not_found())
         .with_state(site)
 }

@@ -1,0 +1,3 @@
+//! The running portal, spoken to over HTTP.
+
+mod sign_in;
