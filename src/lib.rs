@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod alembic;
+pub mod api;
 pub mod app;
 pub mod clock;
 pub mod config;

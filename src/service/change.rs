@@ -105,7 +105,11 @@ impl Services {
 }
 
 /// The actor as the database knows it now.
-async fn still(conn: &mut impl Conn, actor: &Actor, now: Timestamp) -> Result<Actor, ServiceError> {
+pub(super) async fn still(
+    conn: &mut impl Conn,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<Actor, ServiceError> {
     let gone = || ServiceError::Unauthenticated {
         code: "not-signed-in",
         message: "This account or token is not valid any more.".to_owned(),

@@ -23,6 +23,20 @@ pub const CONTEXT: usize = 3;
 /// Differences that are searched for at once; others wait.
 static AT_ONCE: Semaphore = Semaphore::const_new(2);
 
+/// One side as somebody names it: a stage, and a version or the newest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SideName {
+    pub stage: String,
+    pub version: Option<i64>,
+}
+
+impl SideName {
+    /// This version of a stage's file.
+    pub fn of(stage: &str, version: i64) -> Self {
+        Self { stage: stage.to_owned(), version: Some(version) }
+    }
+}
+
 /// One line of one side or of both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiffLine {
@@ -78,17 +92,20 @@ impl Services {
         actor: &Actor,
         number: TicketNumber,
         kind: ArtifactKind,
-        from: (&str, i64),
-        to: (&str, i64),
+        from: &SideName,
+        to: &SideName,
     ) -> Result<DiffAnswer, ServiceError> {
         let dossier = self.dossier(actor, number).await?;
-        let find = |(stage, version): (&str, i64)| {
-            let record = dossier.stage(stage).ok_or(ServiceError::NotFound("stage"))?;
-            let found = record.artifacts.iter().find(|a| a.kind == kind && a.version == version);
+        let find = |side: &SideName| {
+            let record = dossier.stage(&side.stage).ok_or(ServiceError::NotFound("stage"))?;
+            let found = match side.version {
+                None => record.newest(kind),
+                Some(version) => record.artifacts.iter().find(|a| a.kind == kind && a.version == version),
+            };
             found.cloned().ok_or(ServiceError::NotFound("file"))
         };
         let (old, new) = (find(from)?, find(to)?);
-        let names = [from, to].map(|(stage, version)| (stage.to_owned(), version));
+        let names = [(from.stage.clone(), old.version), (to.stage.clone(), new.version)];
         self.diff_of(old, new, names).await
     }
 

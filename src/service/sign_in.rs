@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use jiff::SignedDuration;
 
+use super::review::Reauthenticated;
 use super::throttle::{Bucket, Tries};
 use super::users::existing;
 use super::{ServiceError, Services};
@@ -272,9 +273,9 @@ impl Services {
         &self,
         actor: &Actor,
         password: &PlainPassword,
-    ) -> Result<super::review::Reauthenticated, ServiceError> {
+    ) -> Result<Reauthenticated, ServiceError> {
         self.own_password(actor, password).await?;
-        Ok(super::review::Reauthenticated::as_user(actor.user))
+        Ok(Reauthenticated::as_user(actor.user))
     }
 
     async fn own_password(

@@ -18,7 +18,7 @@ use crate::domain::id::{
 };
 use crate::domain::policy::Policy;
 use crate::domain::run::{Health, Observation};
-use crate::domain::ticket::Ticket;
+use crate::domain::ticket::{Ticket, author_keys};
 use crate::domain::time::Timestamp;
 
 /// Policies as parsed. A version never changes, so each is read once.
@@ -599,7 +599,7 @@ impl Around {
         now: Timestamp,
     ) -> Dossier {
         let named: BTreeSet<String> =
-            ticket.content.authors.iter().map(|a| a.trim().to_lowercase()).collect();
+            ticket.content.authors.iter().flat_map(|a| author_keys(a)).map(str::to_lowercase).collect();
         let mut contributors: BTreeSet<PersonId> =
             self.contributors.iter().filter(|c| c.ticket_id == ticket.id).map(|c| c.person_id).collect();
         contributors.extend(
@@ -687,7 +687,8 @@ async fn authors(
     let named: BTreeSet<String> = tickets
         .values()
         .flat_map(|t| &t.content.authors)
-        .flat_map(|a| [a.trim().to_owned(), a.trim().to_lowercase()])
+        .flat_map(|a| author_keys(a))
+        .flat_map(|a| [a.to_owned(), a.to_lowercase()])
         .collect();
     if named.is_empty() {
         return Ok(Vec::new());

@@ -1,5 +1,6 @@
 //! The runbook, from a filed ticket to completion notes.
 
+use super::replay;
 use super::scene::{Scene, at};
 use crate::clock::PlayedClock;
 use crate::demo::kit;
@@ -87,4 +88,5 @@ async fn the_runbook_is_played_from_ticket_to_completion(services: &Services, cl
     for kind in ["token.released", "token.redeemed", "token.reuse", "run.finished", "ticket.completed"] {
         assert!(events.iter().any(|e| e == kind), "{kind} in {events:?}");
     }
+    replay::check(services).await;
 }

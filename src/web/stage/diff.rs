@@ -8,7 +8,7 @@ use crate::domain::artifact::{Artifact, ArtifactKind};
 use crate::domain::facts::StageRecord;
 use crate::domain::id::TicketNumber;
 use crate::service::ServiceError;
-use crate::service::diff::DiffAnswer;
+use crate::service::diff::{DiffAnswer, SideName};
 use crate::web::extract::{Path, Query, StageName};
 use crate::web::present::{self, Judged};
 use crate::web::session::Reader;
@@ -80,7 +80,13 @@ pub(super) async fn show(
     };
     let answer = site
         .services
-        .diff(reader.actor(), number, kind, (&from.stage, from.version), (&to.stage, to.version))
+        .diff(
+            reader.actor(),
+            number,
+            kind,
+            &SideName::of(&from.stage, from.version),
+            &SideName::of(&to.stage, to.version),
+        )
         .await;
     if asked.format.as_deref() == Some("patch") {
         let answer = answer?;

@@ -19,6 +19,7 @@ use crate::domain::id::TicketNumber;
 use crate::domain::refusal::Refusal;
 use crate::secret::password::PlainPassword;
 use crate::service::ServiceError;
+use crate::service::diff::SideName;
 use crate::service::review::Ballot;
 use crate::web::extract::{Path, StageName};
 use crate::web::forms::Form;
@@ -235,11 +236,11 @@ async fn against_previous(
     let kind = ArtifactKind::UpgradeSql;
     let ran = facts.previous.as_ref().and_then(|before| {
         let file = before.as_of(before.last_upgrade()?, kind)?;
-        Some((before.stage.name.as_str(), file.version))
+        Some(SideName::of(&before.stage.name, file.version))
     });
-    let here = facts.this.newest(kind).map(|file| (scene.stage.name(), file.version));
+    let here = facts.this.newest(kind).map(|file| SideName::of(scene.stage.name(), file.version));
     let (Some(ran), Some(here)) = (ran, here) else { return Ok(None) };
-    match site.services.diff(reader.actor(), facts.ticket.number, kind, ran, here).await {
+    match site.services.diff(reader.actor(), facts.ticket.number, kind, &ran, &here).await {
         Ok(answer) => Ok(Some(answer)),
         Err(ServiceError::Conflict { .. }) => Ok(None),
         Err(error) => Err(error.into()),
