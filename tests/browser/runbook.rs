@@ -2,6 +2,8 @@
 //! release is played by calls of the JSON API, with the digests that it would compute.
 
 use countersign::demo::kit::{self, Kit};
+use countersign::domain::artifact::ArtifactKind;
+use countersign::domain::digest::Digest;
 use countersign::domain::time::Timestamp;
 use countersign::domain::user::{Role, Scope};
 use jiff::SignedDuration;
@@ -14,6 +16,13 @@ use crate::support::client::{ApiClient, PASSWORD, Person};
 
 fn at(text: &str) -> Timestamp {
     text.parse().expect("a time")
+}
+
+/// The digest of the migration manifest in a kit.
+fn manifest(kit: &Kit) -> Digest {
+    let files = kit.files().expect("evidence");
+    let file = files.iter().find(|f| f.kind == ArtifactKind::MigrationManifest).expect("a manifest");
+    Digest::of(&file.bytes)
 }
 
 /// A portal and whoever plays on it.
@@ -144,7 +153,7 @@ impl Play {
         let body = json!({
             "token": secret,
             "sql_digest": kit.upgrade_digest(),
-            "manifest_sha256": Kit::manifest_digest(),
+            "manifest_sha256": manifest(kit),
         });
         let answer = self.ci.post("/apply-tokens/redeem", &body).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
