@@ -22,6 +22,7 @@ pub(super) fn around<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Rou
 }
 
 /// A fault of the portal is answered like any other.
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands the payload over")]
 fn panicked(payload: Box<dyn Any + Send>) -> Response {
     let text =
         payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
