@@ -6,5 +6,7 @@ mod rules_evidence;
 mod rules_floors;
 mod rules_gates;
 mod rules_people;
+mod rules_rollback;
 mod rules_single;
+mod rules_tokens;
 pub(crate) mod scene;

@@ -217,6 +217,21 @@ impl<'a> Scene<'a> {
         self.services.release(&self.priya, self.ticket, stage, Intent::Rollback(method)).await
     }
 
+    /// Rolls a stage back to its start.
+    pub async fn undo(&self, stage: &str, method: Method) -> RunId {
+        let released = self.roll_back(stage, method).await.unwrap();
+        let run = self.redeem(&released, None).await.unwrap().run;
+        self.finish(run, Outcome::Succeeded, Some(kit::FROM)).await.unwrap();
+        run
+    }
+
+    /// Redeems a token and ends its run at once.
+    pub async fn run(&self, released: &Released, outcome: Outcome, after: Option<&str>) -> RunId {
+        let run = self.redeem(released, None).await.unwrap().run;
+        self.finish(run, outcome, after).await.unwrap();
+        run
+    }
+
     /// The token of a stage that still stands, as the database sees it.
     pub async fn outstanding(&self, stage: &str) -> bool {
         let facts = self.facts(stage).await;
@@ -243,8 +258,8 @@ impl<'a> Scene<'a> {
             exit_code: Some(i64::from(outcome != Outcome::Succeeded)),
             revision_before: Some(kit::FROM.to_owned()),
             revision_after: after.map(str::to_owned),
-            backup_restored: false,
-            prior_tag_redeployed: false,
+            backup_restored: true,
+            prior_tag_redeployed: true,
         };
         self.services.finish(&self.ci, run, finish).await
     }
