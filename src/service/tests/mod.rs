@@ -4,6 +4,7 @@ mod flow;
 pub(crate) mod replay;
 mod rules_evidence;
 mod rules_floors;
+mod rules_formats;
 mod rules_gates;
 mod rules_people;
 mod rules_rollback;
