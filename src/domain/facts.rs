@@ -226,6 +226,26 @@ impl StageRecord {
         (changed && run::rollback_of(&self.runs, last.id).is_none()).then_some(last)
     }
 
+    /// Rollbacks of this run that did not put it back, whatever else became of them.
+    fn attempts_to_undo(&self, undone: RunId) -> impl Iterator<Item = &Run> {
+        self.runs.iter().filter(move |r| r.undoes == Some(undone) && r.status != RunStatus::Succeeded)
+    }
+
+    /// A rollback of this run that is under way, or that left the database between two revisions.
+    pub fn half_undone(&self, undone: RunId) -> Option<&Run> {
+        self.attempts_to_undo(undone).filter(|r| r.status != RunStatus::Failed).max_by_key(|r| r.act)
+    }
+
+    /// The revision that this run, and the rollbacks of it that `before` counts as earlier, left the database at.
+    pub fn left_at(&self, run: &Run, before: impl Fn(&Run) -> bool) -> Option<String> {
+        self.attempts_to_undo(run.id)
+            .filter(|r| r.status == RunStatus::Partial && before(r))
+            .max_by_key(|r| r.act)
+            .unwrap_or(run)
+            .revision_after
+            .clone()
+    }
+
     /// Whether smoke checks of this run passed, as policy wants them proven.
     pub fn smoke_passed(&self, run: &Run) -> bool {
         self.policy.smoke.passed(self.smoke_report_passed(run), self.smoke_items_done(run))
@@ -296,10 +316,16 @@ impl Facts {
         self.this.standing_upgrade()
     }
 
-    /// A rollback of a run that ended whole rides on that run's approvals; after anything else the board is asked anew.
+    /// A rollback of a run that ended whole rides on that run's approvals; after anything else, such as a rollback that
+    /// stopped half-way, the board is asked anew (RULES 20).
     pub fn rides_on_approved_run(&self) -> bool {
-        matches!(self.intent, Intent::Rollback(_))
-            && self.undone().is_some_and(|r| r.status == RunStatus::Succeeded && r.verdict.is_none())
+        let whole = |r: &Run| {
+            let untouched = |a: &Run| a.status == RunStatus::Failed && a.verdict.is_none();
+            r.status == RunStatus::Succeeded
+                && r.verdict.is_none()
+                && self.this.attempts_to_undo(r.id).all(untouched)
+        };
+        matches!(self.intent, Intent::Rollback(_)) && self.undone().is_some_and(whole)
     }
 
     /// The revisions that the run to be authorised starts from and leads to.
@@ -308,7 +334,7 @@ impl Facts {
         match self.intent {
             Intent::Upgrade => (content.from_revision.clone(), content.to_revision.clone()),
             Intent::Rollback(_) => {
-                let actual = self.undone().and_then(|r| r.revision_after.clone());
+                let actual = self.undone().and_then(|r| self.this.left_at(r, |_| true));
                 (actual.unwrap_or_else(|| content.to_revision.clone()), content.from_revision.clone())
             }
         }

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 
+use super::change::still;
 use super::{ServiceError, Services};
 use crate::domain::authority;
 use crate::domain::id::{ApplicationId, FreezeId, IncidentId};
@@ -58,6 +59,7 @@ impl Services {
         }
         let mut tx = self.db.write().await?;
         gate_epoch::raise(&mut tx).await?;
+        authority::declares_incidents(&still(&mut tx, actor, self.now()).await?)?;
         let known = policies::application(&mut tx, application).await?;
         if known.is_none() {
             faults.insert(0, no_application());
@@ -86,6 +88,7 @@ impl Services {
         authority::declares_incidents(actor)?;
         let mut tx = self.db.write().await?;
         gate_epoch::raise(&mut tx).await?;
+        authority::declares_incidents(&still(&mut tx, actor, self.now()).await?)?;
         let before = incident(&mut tx, id).await?;
         if !incidents::resolve(&mut tx, id, actor.user, self.now()).await? {
             let message = format!("{} is resolved already.", before.label());
@@ -142,6 +145,7 @@ impl Services {
         let mut faults = input.check(now);
         let mut tx = self.db.write().await?;
         gate_epoch::raise(&mut tx).await?;
+        authority::declares_freezes(&still(&mut tx, actor, self.now()).await?)?;
         let application = find_scope(&mut tx, &input, &mut faults).await?;
         if !faults.is_empty() {
             return Err(ServiceError::Invalid { faults });
@@ -181,6 +185,7 @@ impl Services {
         authority::declares_freezes(actor)?;
         let mut tx = self.db.write().await?;
         gate_epoch::raise(&mut tx).await?;
+        authority::declares_freezes(&still(&mut tx, actor, self.now()).await?)?;
         freeze(&mut tx, id).await?;
         if !freezes::end(&mut tx, id, actor.user, self.now()).await? {
             return Err(ServiceError::conflict("already-ended", "This freeze is over already."));

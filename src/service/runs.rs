@@ -1,6 +1,6 @@
 //! What happens to a run after its token was redeemed: log, heartbeat, end, a person's verdict, the watch after it.
 
-use super::change::Lock;
+use super::change::{Lock, still};
 use super::{ServiceError, Services};
 use crate::domain::facts::Facts;
 use crate::domain::id::{RunId, TicketNumber};
@@ -56,6 +56,8 @@ impl Services {
     /// Extends the lease of a running run.
     pub async fn heartbeat(&self, actor: &Actor, id: RunId) -> Result<Run, ServiceError> {
         let (run, facts) = self.reporting(actor, id).await?;
+        let mut tx = self.db.write().await?;
+        still(&mut tx, actor, self.now()).await?;
         let now = self.now();
         match run.status_at(now) {
             RunStatus::Running => {}
@@ -70,8 +72,7 @@ impl Services {
             }
         }
         let until = now + facts.this.policy.run_lease;
-        let mut tx = self.db.write().await?;
-        if !runs::extend_lease(&mut tx, id, until).await? {
+        if !runs::extend_lease(&mut tx, id, now, until).await? {
             return Err(Refusal::RunEnded.into());
         }
         tx.commit_unaudited("a heartbeat decides nothing; its absence is audited").await?;
@@ -205,6 +206,7 @@ impl Services {
             return Err(Refusal::RunEnded.into());
         }
         tickets::raise_generation(&mut change.tx, facts.this.stage.id).await?;
+        change.renew_next_stage(self, &facts, status).await?;
         let log: Vec<u8> = runs::log_chunks(&mut change.tx, id, 0, i64::MAX)
             .await?
             .into_iter()
@@ -277,6 +279,7 @@ impl Services {
         };
         runs::settle(&mut change.tx, id, &record, Some(&after)).await?;
         change.entail(self, facts.this.stage.id, &decision, "settled").await?;
+        change.renew_next_stage(self, &facts, verdict.status()).await?;
         let event = self
             .event("run.settled", Some(&change.actor))
             .of_ticket(change.ticket())
@@ -355,7 +358,7 @@ fn run_range(facts: &Facts, run: &Run) -> (String, String) {
         Direction::Upgrade => (content.from_revision.clone(), content.to_revision.clone()),
         Direction::Rollback => {
             let undone = facts.this.runs.iter().find(|r| Some(r.id) == run.undoes);
-            let start = undone.and_then(|r| r.revision_after.clone());
+            let start = undone.and_then(|r| facts.this.left_at(r, |attempt| attempt.act < run.act));
             (start.unwrap_or_else(|| content.to_revision.clone()), content.from_revision.clone())
         }
     }

@@ -159,12 +159,18 @@ pub async fn place(conn: &mut impl Conn, id: RunId) -> Result<Option<Place>, Sto
     .await
 }
 
-/// Extends the lease of a run that is still running.
-pub async fn extend_lease(tx: &mut Tx, id: RunId, until: Timestamp) -> Result<bool, StoreError> {
+/// Extends the lease of a run that is still running and whose lease has not lapsed.
+pub async fn extend_lease(
+    tx: &mut Tx,
+    id: RunId,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<bool, StoreError> {
     let touched = tx
-        .sql("UPDATE runs SET lease_until = $2 WHERE id = $1 AND status = 'running'")
+        .sql("UPDATE runs SET lease_until = $2 WHERE id = $1 AND status = 'running' AND lease_until > $3")
         .bind(id)
         .bind(until)
+        .bind(now)
         .run()
         .await?;
     Ok(touched == 1)

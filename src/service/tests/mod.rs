@@ -1,4 +1,5 @@
 //! Tests of whole use cases, on both engines.
 
 mod flow;
+mod properties;
 pub(crate) mod scene;
