@@ -1,6 +1,7 @@
 //! Tests of whole use cases, on both engines.
 
 mod flow;
+mod properties;
 pub(crate) mod replay;
 mod rules_evidence;
 mod rules_floors;
