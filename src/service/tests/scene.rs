@@ -73,6 +73,18 @@ impl<'a> Scene<'a> {
         Self { services, clock, priya, ci, daniel, marta, admin, ticket }
     }
 
+    /// The same people and portal, to be turned to another ticket.
+    pub fn same(&self) -> Self {
+        Self {
+            priya: self.priya.clone(),
+            ci: self.ci.clone(),
+            daniel: self.daniel.clone(),
+            marta: self.marta.clone(),
+            admin: self.admin.clone(),
+            ..*self
+        }
+    }
+
     pub fn wait(&self, hours: i64) {
         self.clock.advance(SignedDuration::from_hours(hours));
     }
