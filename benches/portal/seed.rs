@@ -95,7 +95,10 @@ pub async fn fill(database: &Path, tickets: usize) -> Fallible<Seeded> {
     services.apply_policy(None, RUNBOOK).await?;
     let people = People {
         engineer: person(&services, "priya", Role::Engineer).await?,
-        board: [person(&services, "daniel", Role::Board).await?, person(&services, "marta", Role::Board).await?],
+        board: [
+            person(&services, "daniel", Role::Board).await?,
+            person(&services, "marta", Role::Board).await?,
+        ],
     };
     // Marta votes at the cost of the least hash, nora at that of the real one.
     {
@@ -113,7 +116,8 @@ pub async fn fill(database: &Path, tickets: usize) -> Fallible<Seeded> {
     }
     let large = services.file_ticket(&people.engineer, APPLICATION, content(tickets)).await?;
     for version in 0..2 {
-        upload(&services, &people, large, ArtifactKind::UpgradeSql, "upgrade.sql", script(version).into()).await?;
+        upload(&services, &people, large, ArtifactKind::UpgradeSql, "upgrade.sql", script(version).into())
+            .await?;
     }
     db.close().await;
     let bytes = std::fs::metadata(database)?.len();
@@ -128,8 +132,9 @@ fn content(n: usize) -> TicketContent {
     let table = if n % 500 == 499 { RARE } else { TABLES[n % TABLES.len()] };
     TicketContent {
         title: format!("{} the {} {n} of {table}", VERBS[n / 4 % VERBS.len()], THINGS[n % THINGS.len()]),
-        description: "The desk heads asked for it.\n\nNothing reads the old shape any more: see the release notes."
-            .to_owned(),
+        description:
+            "The desk heads asked for it.\n\nNothing reads the old shape any more: see the release notes."
+                .to_owned(),
         kind: TicketKind::Normal,
         release_tag: format!("v2025.11.{n}"),
         prior_release_tag: "v2025.10.23".to_owned(),
@@ -146,7 +151,9 @@ fn script(version: usize) -> String {
     let mut text = String::from("-- A long one.\n");
     for line in 1..LINES {
         let note = if line % 20 == version { "changed" } else { "kept" };
-        text.push_str(&format!("INSERT INTO venue_codes (id, code, note) VALUES ({line}, 'V{line:05}', '{note}');\n"));
+        text.push_str(&format!(
+            "INSERT INTO venue_codes (id, code, note) VALUES ({line}, 'V{line:05}', '{note}');\n"
+        ));
     }
     text
 }

@@ -50,9 +50,11 @@ pub async fn measure(database: &Path, seeded: &Seeded, times: usize) -> Fallible
         measured!(services, times, "session", |_n| services.session_actor(&session).await?),
         measured!(services, times, "list of 50", |_n| services.list_tickets(&Filter::default(), 50).await?),
     ];
-    for (name, word) in
-        [("search, rare word", seed::RARE), ("search, common word", seed::COMMON), ("search, no match", "zzyzx")]
-    {
+    for (name, word) in [
+        ("search, rare word", seed::RARE),
+        ("search, common word", seed::COMMON),
+        ("search, no match", "zzyzx"),
+    ] {
         let filter = of(word);
         lines.push(measured!(services, times, name, |_n| services.list_tickets(&filter, 50).await?));
     }
