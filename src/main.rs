@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use countersign::admin;
+use countersign::{admin, demo};
 
 /// A portal for database change tickets: what the change board approved, byte for byte, is the only thing that can be
 /// applied, only in its window, only once.
@@ -18,11 +18,14 @@ struct Cli {
 enum Command {
     #[command(flatten)]
     Server(admin::Command),
+    /// Look at Countersign: a portal with people, tickets and evidence, on a file of its own.
+    Demo(demo::Options),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Server(command) => admin::run(command).await,
+        Command::Demo(options) => demo::run(options).await,
     }
 }

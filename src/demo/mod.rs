@@ -10,12 +10,14 @@ mod play;
 mod pulse;
 pub mod sample;
 mod seed;
+mod serve;
 mod story;
 
 pub use cast::Person;
 pub use play::DemoError;
 pub use pulse::Pulse;
 pub use seed::{Seeded, seed};
+pub use serve::{Options, run};
 
 #[cfg(test)]
 mod tests;

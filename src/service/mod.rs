@@ -40,7 +40,7 @@ pub mod users;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use error::ServiceError;
 

@@ -263,8 +263,11 @@ fn one_signature_short(times: &Times) -> Result<Line, BadKit> {
             line: "max_retries INTEGER",
             blocking: true,
             body: "Three retries give up before the exchange's nightly pause is over. Was five not agreed?",
-            answers: &[(Who::Priya, "It was. New render with five is on its way.")],
-            resolved: false,
+            answers: &[
+                (Who::Priya, "It was. A new render with five follows this afternoon."),
+                (Who::Marta, "Then I sign that one."),
+            ],
+            resolved: true,
         }),
     );
     let second = times.ago(9 * 60);
