@@ -5,12 +5,18 @@
 use std::error::Error;
 use std::path::PathBuf;
 
+#[path = "portal/client.rs"]
+mod client;
 #[path = "portal/cpu.rs"]
 mod cpu;
 #[path = "portal/report.rs"]
 mod report;
+#[path = "portal/requests.rs"]
+mod requests;
 #[path = "portal/seed.rs"]
 mod seed;
+#[path = "portal/serve.rs"]
+mod serve;
 #[path = "portal/services.rs"]
 mod services;
 
@@ -47,6 +53,12 @@ impl Options {
 
 #[tokio::main]
 async fn main() -> Fallible<()> {
+    let mut words = std::env::args().skip(1);
+    match (words.next().as_deref(), words.next()) {
+        (Some(serve::PORTAL), Some(file)) => return serve::portal(file.as_ref()).await,
+        (Some(serve::BARE), _) => return serve::bare().await,
+        _ => {}
+    }
     let options = Options::parse(std::env::args().skip(1))?;
     for tickets in &options.tickets {
         let folder = tempfile::tempdir()?;
@@ -62,6 +74,8 @@ async fn main() -> Fallible<()> {
         }
         let lines = services::measure(&file, &seeded, options.requests).await?;
         println!("{}", report::table("Calls of services, without HTTP", &lines));
+        let lines = requests::measure(&file, &seeded, options.requests).await?;
+        println!("{}", report::table("Requests", &lines));
     }
     Ok(())
 }

@@ -40,9 +40,8 @@ async fn a_list_asks_the_same_of_one_ticket_and_of_fifty(services: &Services, cl
     for n in 2..=55 {
         let mut content = content(TicketKind::Normal);
         content.authors = vec![format!("author {n}")];
-        let number = services.file_ticket(&scene.priya, "trading-backend", content).await.unwrap();
+        let scene = scene.another(content).await;
         if n % 10 == 0 {
-            let scene = Scene { ticket: number, ..scene.same() };
             scene.attach("staging", &scene.kit("staging")).await;
             scene.vote(&scene.marta, "staging", Choice::Approve).await.unwrap();
         }
