@@ -2,6 +2,7 @@
 
 mod flow;
 mod properties;
+mod queries;
 pub(crate) mod replay;
 mod rules_evidence;
 mod rules_floors;
