@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, Uri, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 
+use crate::api::{self, ApiState};
 use crate::clock::Env;
 use crate::config::Config;
 use crate::domain::digest::Digest;
@@ -122,6 +123,7 @@ fn visitor_key(grant: &GrantKey) -> Secret<[u8; 32]> {
 pub fn router(state: &AppState) -> Router {
     Router::new()
         .merge(web::router(Arc::clone(&state.site)))
+        .nest(api::PREFIX, api::router(ApiState { services: state.services.clone() }))
         .route("/static/{*file}", get(file))
         .layer(from_fn(layers::timed))
         .layer(from_fn_with_state(state.clone(), layers::bounded))

@@ -96,3 +96,6 @@ fn judged(dossier: &Dossier) -> Result<Vec<(Facts, GateReport)>, ServiceError> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use axum::http::{HeaderMap, header};
 use tokio::sync::Semaphore;
 
 use crate::clock::Env;
@@ -68,6 +69,16 @@ impl Site {
             return false;
         };
         format!("http://{host}").parse::<Origin>().is_ok_and(|there| there.as_str() == origin)
+    }
+
+    /// How browsers reach us, for links that leave the portal: as the operator says, never as a request claims, except
+    /// where we listen on this machine alone.
+    pub fn origin(&self, headers: &HeaderMap) -> String {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        match &self.public_origin {
+            Some(origin) => origin.to_string(),
+            None => format!("http://{}", host.filter(|host| self.is_our_host(host)).unwrap_or("localhost")),
+        }
     }
 
     /// Where the client is, as far as it can be known.

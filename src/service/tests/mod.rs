@@ -2,4 +2,12 @@
 
 mod flow;
 pub(crate) mod replay;
+mod rules_evidence;
+mod rules_floors;
+mod rules_formats;
+mod rules_gates;
+mod rules_people;
+mod rules_rollback;
+mod rules_single;
+mod rules_tokens;
 pub(crate) mod scene;
