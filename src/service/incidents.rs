@@ -9,9 +9,12 @@ use crate::domain::id::{ApplicationId, FreezeId, IncidentId};
 use crate::domain::ticket::{FieldFault, text_rule};
 use crate::domain::time::Timestamp;
 use crate::domain::user::Actor;
-use crate::store::freezes::{self, FreezeRow, NewFreeze};
-use crate::store::incidents::{self, IncidentRow, NewIncident};
-use crate::store::{Tx, gate_epoch, policies};
+use crate::store::freezes::NewFreeze;
+use crate::store::incidents::NewIncident;
+use crate::store::{Tx, freezes, gate_epoch, incidents, policies};
+
+pub use crate::store::freezes::FreezeRow;
+pub use crate::store::incidents::IncidentRow;
 
 /// The most incidents that one page holds.
 pub const INCIDENTS_PER_PAGE: i64 = 200;

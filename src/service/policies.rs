@@ -8,8 +8,10 @@ use crate::domain::id::{ApplicationId, EnvironmentId, PolicyVersionId};
 use crate::domain::policy::{Policy, PolicyFault};
 use crate::domain::ticket::FieldFault;
 use crate::domain::user::Actor;
-use crate::store::policies::{self, NewVersion, PolicySummary, PolicyText};
-use crate::store::{Tx, gate_epoch};
+use crate::store::policies::NewVersion;
+use crate::store::{Tx, gate_epoch, policies};
+
+pub use crate::store::policies::{PolicySummary, PolicyText};
 
 /// What came of applying a policy file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +60,7 @@ impl Services {
         let mut tx = self.db.write().await?;
         // Also keeps two files for one application apart.
         gate_epoch::raise(&mut tx).await?;
+        self.still_administers(&mut tx, actor).await?;
         let newest = policies::newest_of(&mut tx, &policy.application).await?;
         if let Some(same) = newest.as_ref().filter(|newest| newest.sha256 == sha256) {
             let (application, version) = (policy.application, same.version);

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use jiff::SignedDuration;
 
+use super::review::Reauthenticated;
 use super::throttle::{Bucket, Tries};
 use super::users::existing;
 use super::{ServiceError, Services};
@@ -19,6 +20,8 @@ use crate::secret::password::PlainPassword;
 use crate::secret::token::{PlainToken, TokenKind};
 use crate::store::sessions::{self, NewSession};
 use crate::store::users::{self, Account};
+
+pub use crate::store::sessions::Listed as SessionLine;
 
 /// Longer names of browsers are cut, in characters.
 const LONGEST_AGENT: usize = 200;
@@ -188,6 +191,17 @@ impl Services {
         }
     }
 
+    /// Where the actor is signed in, the session last used first.
+    ///
+    /// # Errors
+    /// Refused to API tokens.
+    pub async fn own_sessions(&self, actor: &Actor) -> Result<Vec<SessionLine>, ServiceError> {
+        authority::in_person(actor)?;
+        let now = self.now();
+        let mut read = self.db.read().await?;
+        Ok(sessions::standing(&mut read, actor.user, now, now - self.limits.session_idle).await?)
+    }
+
     /// Ends the actor's own session. One that has ended already stays so.
     ///
     /// # Errors
@@ -259,9 +273,9 @@ impl Services {
         &self,
         actor: &Actor,
         password: &PlainPassword,
-    ) -> Result<super::review::Reauthenticated, ServiceError> {
+    ) -> Result<Reauthenticated, ServiceError> {
         self.own_password(actor, password).await?;
-        Ok(super::review::Reauthenticated::as_user(actor.user))
+        Ok(Reauthenticated::as_user(actor.user))
     }
 
     async fn own_password(

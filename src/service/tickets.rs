@@ -11,8 +11,10 @@ use crate::domain::refusal::Refusal;
 use crate::domain::ticket::{FieldFault, Ticket, TicketContent, TicketOutcome, TicketState, text_rule};
 use crate::domain::transition::{TicketAction, decide_ticket};
 use crate::domain::user::{Actor, Role, Scope};
-use crate::store::tickets::{Filter, Line, StageLine};
+pub use crate::store::tickets::{Filter, Line, StageLine};
 use crate::store::{decisions, tickets};
+
+pub use crate::store::decisions::Completion;
 
 /// A listed ticket with its stages.
 #[derive(Clone, Debug)]

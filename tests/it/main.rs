@@ -3,7 +3,12 @@
 //! `cfg(test)` always holds here; it tells clippy that `expect` is as good in their helpers as in the tests.
 
 #[cfg(test)]
+mod api;
+#[cfg(test)]
 mod architecture;
+
+#[cfg(test)]
+mod http;
 
 #[cfg(test)]
 #[path = "../support/mod.rs"]

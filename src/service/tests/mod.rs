@@ -3,6 +3,7 @@
 mod abuse;
 mod abuse_tokens;
 mod flow;
+mod properties;
 pub(crate) mod replay;
 mod rules_evidence;
 mod rules_floors;
