@@ -1,5 +1,7 @@
 //! Tests of whole use cases, on both engines.
 
+mod abuse;
+mod abuse_tokens;
 mod flow;
 mod properties;
 mod queries;
