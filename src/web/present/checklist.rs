@@ -144,7 +144,7 @@ pub fn stated(stage: &Judged, reader: &Actor, item: ItemStatus, typed: Option<&I
         .iter()
         .filter(|tick| tick.item == item.key && tick.run.is_none())
         .filter(|tick| tick.done && tick.generation != stage.facts.this.stage.generation)
-        .max_by_key(|tick| tick.at);
+        .max_by_key(|tick| tick.act);
     let detail = match (earlier, may) {
         (Some(tick), _) => {
             Prose::from("Stated for earlier evidence: ").text(format!("“{}”", tick.note.trim()))

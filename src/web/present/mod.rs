@@ -154,8 +154,8 @@ impl Judged {
         facts.ticket.state = TicketState::Open;
         facts.this.stage.generation = run.generation;
         facts.this.artifacts.retain(|file| file.generation <= run.generation);
-        facts.this.runs.retain(|other| other.started_at < run.started_at);
-        facts.this.votes.retain(|vote| vote.at <= run.started_at);
+        facts.this.runs.retain(|other| other.act < run.act);
+        facts.this.votes.retain(|vote| vote.act < run.act);
         facts.this.tokens.clear();
         facts.environment_tokens.clear();
         facts.environment_runs.clear();
@@ -171,7 +171,7 @@ impl Judged {
 
     /// The last run of either direction.
     pub fn last_run(&self) -> Option<&Run> {
-        self.facts.this.runs.iter().max_by_key(|run| (run.started_at, run.id))
+        self.facts.this.runs.iter().max_by_key(|run| run.act)
     }
 
     /// Ran, was watched, and is healthy by a person's word.

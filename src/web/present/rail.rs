@@ -20,9 +20,10 @@ pub enum Standing {
     Preparing,
     /// Every gate is open or waived.
     Ready,
-    /// An apply token is out.
+    /// A token is out, to apply or to roll back.
     Released {
         until: Timestamp,
+        direction: Direction,
     },
     Running,
     /// A run stopped reporting.
@@ -48,7 +49,7 @@ pub enum Standing {
 pub fn standing(stage: &Judged) -> Standing {
     let (record, now) = (&stage.facts.this, stage.now());
     if let Some(token) = record.tokens.iter().find(|token| token.outstanding(now)) {
-        return Standing::Released { until: token.expires_at };
+        return Standing::Released { until: token.expires_at, direction: token.direction };
     }
     match record.runs.iter().find(|run| run.unsettled(now)).map(|run| run.status_at(now)) {
         Some(RunStatus::Unknown) => return Standing::Lost,
@@ -95,6 +96,7 @@ pub fn placed(stage: &Judged, reader: &Actor) -> (State, String) {
         Standing::Failed => waiting(stage, reader, Some("Failed, nothing changed")),
         Standing::RolledBack => waiting(stage, reader, Some("Rolled back")),
         Standing::Ready => said(State::Open, "Ready to release"),
+        Standing::Released { direction: Direction::Rollback, .. } => said(State::Run, "Rollback released"),
         Standing::Released { .. } => said(State::Run, "Token released"),
         Standing::Running => said(State::Run, "Being applied"),
         Standing::Lost => said(State::Stop, "Outcome unknown"),
@@ -227,7 +229,7 @@ fn window(stage: &Judged) -> Stop {
 fn apply(stage: &Judged) -> Stop {
     let now = stage.now();
     match standing(stage) {
-        Standing::Released { until } => {
+        Standing::Released { until, .. } => {
             return Stop::new(State::Run, "Released", format!("until {}", Time::short(until, now).words));
         }
         Standing::Preparing => return Stop::new(State::Idle, "Apply", "one-use token"),

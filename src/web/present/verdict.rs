@@ -6,6 +6,7 @@ use super::{Judged, capital, number_word};
 use crate::domain::blocker::{Blocker, GateKey};
 use crate::domain::earliest::Earliest;
 use crate::domain::gate::GateStatus;
+use crate::domain::run::Direction;
 use crate::domain::ticket::{TicketOutcome, TicketState};
 use crate::domain::user::Actor;
 use crate::web::paths;
@@ -68,7 +69,7 @@ pub fn verdict(stage: &Judged, reader: &Actor) -> Verdict {
                 Time::long_utc(until, now).into(),
                 Prose::new().until(Time::until(until, now)),
             ),
-            Standing::Released { until } => at(
+            Standing::Released { until, .. } => at(
                 "The token expires",
                 Time::long_utc(until, now).into(),
                 Prose::new().until(Time::until(until, now)),
@@ -76,10 +77,14 @@ pub fn verdict(stage: &Judged, reader: &Actor) -> Verdict {
             _ => None,
         };
         let verdict = make(said.0, said.1, said.2, reading);
-        return match at_now {
-            Standing::Released { .. } => verdict,
-            _ => Verdict { question: format!("Has {number} been applied to {}?", stage.name()), ..verdict },
+        let question = match at_now {
+            Standing::Released { direction: Direction::Upgrade, .. } => return verdict,
+            Standing::Released { direction: Direction::Rollback, .. } => {
+                format!("Can {number} be rolled back on {}?", stage.name())
+            }
+            _ => format!("Has {number} been applied to {}?", stage.name()),
         };
+        return Verdict { question, ..verdict };
     }
     if stage.report.applicable() {
         let reading =
@@ -134,7 +139,7 @@ fn under_way(stage: &Judged, at: &Standing) -> Option<(State, &'static str, Pros
     Some(match at {
         // After a run that left nothing behind the same gates decide about another try.
         Standing::Preparing | Standing::Ready | Standing::Failed | Standing::RolledBack => return None,
-        Standing::Released { .. } => released(stage),
+        Standing::Released { direction, .. } => released(stage, *direction),
         Standing::Running => (State::Run, "Under way", on("A run is in progress. ".into(), "Watch it")),
         Standing::Lost => (
             State::Stop,
@@ -194,11 +199,14 @@ fn under_way(stage: &Judged, at: &Standing) -> Option<(State, &'static str, Pros
 }
 
 /// A token is out: whether it could be used at this moment.
-fn released(stage: &Judged) -> (State, &'static str, Prose) {
+fn released(stage: &Judged, direction: Direction) -> (State, &'static str, Prose) {
+    let see = |prose: Prose| prose.link("See or revoke it", format!("{}/token", stage.href())).text(".");
+    if direction == Direction::Rollback {
+        return (State::Run, "Released", see("A rollback token is out. It can be used once. ".into()));
+    }
     // The token itself shuts `single-run` for any other, and not for its own use.
     let others = stage.report.blocked().filter(|gate| gate.key != GateKey::SingleRun);
     let shut: Vec<String> = others.map(|gate| gate.reason.clone()).collect();
-    let see = |prose: Prose| prose.link("See or revoke it", format!("{}/token", stage.href())).text(".");
     if shut.is_empty() {
         let words = "An apply token is out. It can be used once, while every gate stays open. ";
         return (State::Run, "Released", see(words.into()));
