@@ -176,7 +176,8 @@ mod tests {
             finished_at: Some(started_at + SignedDuration::from_mins(1)),
             exit_code: None,
             revision_before: None,
-            revision_after: None,
+            // Without it a failed run is as good as unknown.
+            revision_after: (status == RunStatus::Failed).then(|| "a".to_owned()),
             verdict: None,
             log_bytes: 0,
             log_cut: false,
