@@ -304,6 +304,9 @@ fn judged_by(stage: &Judged) -> String {
 /// The window that a stage waits for or stands in: words, and how far away it is.
 pub fn window_words(stage: &Judged) -> (Prose, Prose) {
     let now = stage.now();
+    if let Some(run) = stage.facts.this.standing_upgrade() {
+        return (Prose::from("applied ").time(Time::short(run.started_at, now)), Prose::new());
+    }
     if let Some(GateStatus::Waived) = stage.report.gate(GateKey::Window).map(|gate| gate.status) {
         return ("waived".into(), Prose::new());
     }
