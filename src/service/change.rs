@@ -4,15 +4,15 @@ use super::{ServiceError, Services};
 use crate::domain::audit::Event;
 use crate::domain::dossier::Dossier;
 use crate::domain::facts::{Facts, Intent, Purpose};
-use crate::domain::id::{ApplyTokenId, EnvironmentId, StageId, TicketId, TicketNumber};
+use crate::domain::id::{ApplyTokenId, EnvironmentId, StageId, TicketNumber};
 use crate::domain::refusal::Refusal;
 use crate::domain::run::RunStatus;
 use crate::domain::ticket::Ticket;
 use crate::domain::time::Timestamp;
 use crate::domain::transition::{self, Action, Decision};
 use crate::domain::user::{Actor, Via};
-use crate::store::dossier;
-use crate::store::{Conn, Read, Tx, actors, apply_tokens, gate_epoch, runs, tickets};
+use crate::store::dossier::{self, Which};
+use crate::store::{Conn, Tx, actors, apply_tokens, gate_epoch, runs, tickets};
 
 /// What an act has to keep still.
 #[derive(Clone, Copy, Debug)]
@@ -64,18 +64,18 @@ impl Services {
         // The clock is read after the lock: waiting for it must not let anybody act in the past (RULES 10).
         let now = self.now();
         let actor = still(&mut tx, actor, now).await?;
-        let dossier = self.load_one(&mut tx, id, &actor, now).await?;
+        let dossier = self.load_one(&mut tx, number, &actor, now).await?;
         Ok(Change { tx, dossier, actor, now, events })
     }
 
     async fn load_one(
         &self,
         conn: &mut impl Conn,
-        id: TicketId,
+        number: TicketNumber,
         actor: &Actor,
         now: Timestamp,
     ) -> Result<Dossier, ServiceError> {
-        dossier::load(conn, &self.policies, &[id], &[actor.user], now)
+        dossier::load(conn, &self.policies, Which::Number(number), &[actor.user], now)
             .await?
             .pop()
             .ok_or(ServiceError::NotFound("ticket"))
@@ -83,19 +83,18 @@ impl Services {
 
     /// A ticket as it stands, for reading.
     pub async fn dossier(&self, actor: &Actor, number: TicketNumber) -> Result<Dossier, ServiceError> {
-        let mut read = self.db.read().await?;
+        let mut read = self.db.glance().await?;
         self.dossier_in(&mut read, actor, number).await
     }
 
     /// The same, in a read that goes on.
     pub(crate) async fn dossier_in(
         &self,
-        read: &mut Read,
+        read: &mut impl Conn,
         actor: &Actor,
         number: TicketNumber,
     ) -> Result<Dossier, ServiceError> {
-        let id = tickets::id_of(read, number).await?.ok_or(ServiceError::NotFound("ticket"))?;
-        self.load_one(read, id, actor, self.now()).await
+        self.load_one(read, number, actor, self.now()).await
     }
 
     /// Commits with the events that gathered.

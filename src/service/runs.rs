@@ -39,7 +39,7 @@ pub struct LogState {
 impl Services {
     /// A run with the facts of its stage.
     pub async fn run(&self, actor: &Actor, id: RunId) -> Result<(Run, Facts), ServiceError> {
-        let mut read = self.db.read().await?;
+        let mut read = self.db.glance().await?;
         let place = runs::place(&mut read, id).await?.ok_or(ServiceError::NotFound("run"))?;
         let dossier = self.dossier_in(&mut read, actor, place.ticket).await?;
         let facts = dossier.facts(&place.stage).ok_or(ServiceError::NotFound("stage"))?;
@@ -50,7 +50,7 @@ impl Services {
 
     /// The signed grant that a run was opened with.
     pub async fn grant_of(&self, id: RunId) -> Result<String, ServiceError> {
-        let mut read = self.db.read().await?;
+        let mut read = self.db.glance().await?;
         Ok(runs::place(&mut read, id).await?.ok_or(ServiceError::NotFound("run"))?.grant_text)
     }
 
@@ -118,7 +118,7 @@ impl Services {
 
     /// The end of a log: at most `chunks` of its newest pieces, as text.
     pub async fn log_tail(&self, id: RunId, chunks: i64) -> Result<String, ServiceError> {
-        let mut read = self.db.read().await?;
+        let mut read = self.db.glance().await?;
         let mut pieces = runs::log_tail(&mut read, id, chunks).await?;
         pieces.reverse();
         Ok(String::from_utf8_lossy(&pieces.concat()).into_owned())
@@ -126,7 +126,7 @@ impl Services {
 
     /// A whole log; its size is capped.
     pub async fn log_bytes(&self, id: RunId) -> Result<Vec<u8>, ServiceError> {
-        let mut read = self.db.read().await?;
+        let mut read = self.db.glance().await?;
         let chunks = runs::log_chunks(&mut read, id, 0, i64::MAX).await?;
         Ok(chunks.into_iter().flat_map(|(_, body)| body).collect())
     }
@@ -149,7 +149,7 @@ impl Services {
             }
         }
         let place = {
-            let mut read = self.db.read().await?;
+            let mut read = self.db.glance().await?;
             runs::place(&mut read, id).await?.ok_or(ServiceError::NotFound("run"))?
         };
         let mut change = self.change(actor, place.ticket, Lock::Ticket).await?;
@@ -257,7 +257,7 @@ impl Services {
             text_rule(revision, 1, 64, false).map_err(|m| ServiceError::field("revision", m))?;
         }
         let place = {
-            let mut read = self.db.read().await?;
+            let mut read = self.db.glance().await?;
             runs::place(&mut read, id).await?.ok_or(ServiceError::NotFound("run"))?
         };
         let mut change = self.change(actor, place.ticket, Lock::Ticket).await?;
@@ -339,7 +339,7 @@ impl Services {
     /// Writes down runs whose lease has lapsed. Says how many.
     pub async fn sweep(&self) -> Result<usize, ServiceError> {
         let lapsed = {
-            let mut read = self.db.read().await?;
+            let mut read = self.db.glance().await?;
             runs::lapsed(&mut read, self.now()).await?
         };
         let mut noted = 0;

@@ -4,6 +4,7 @@ mod abuse;
 mod abuse_tokens;
 mod flow;
 mod properties;
+mod queries;
 pub(crate) mod replay;
 mod rules_evidence;
 mod rules_floors;

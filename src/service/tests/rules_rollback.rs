@@ -4,7 +4,7 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 
 use super::replay;
-use super::scene::{Scene, at, content, manifest_digest, refused};
+use super::scene::{Scene, at, content, refused};
 use crate::clock::PlayedClock;
 use crate::demo::kit::{self, Kit};
 use crate::domain::artifact::ArtifactKind;
@@ -84,7 +84,7 @@ async fn rule_20_a_rollback_rides_on_the_run_it_undoes_with_its_files(
     assert_eq!(released.expires_at, at("2025-11-18T17:30:00Z"), "no window, the policy's time");
     assert_eq!(released.expected.raw, Digest::of(approved.downgrade.as_bytes()));
     assert_eq!(released.expected.sql_digest, approved.downgrade_digest());
-    assert_eq!(released.expected.manifest, Some(manifest_digest()));
+    assert_eq!(released.expected.manifest, Some(super::scene::manifest_digest()));
     let redeemed = scene.redeem(&released, None).await.unwrap();
     let statement = predicate(&redeemed.grant);
     let said = &statement["predicate"];

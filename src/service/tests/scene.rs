@@ -5,7 +5,6 @@ use jiff::SignedDuration;
 use crate::clock::PlayedClock;
 use crate::demo::kit::{self, Kit};
 use crate::domain::artifact::ArtifactKind;
-use crate::domain::digest::Digest;
 use crate::domain::evidence;
 use crate::domain::facts::{Choice, Facts, Intent};
 use crate::domain::gate::{self, GateReport};
@@ -57,11 +56,6 @@ pub(crate) fn content(kind: TicketKind) -> TicketContent {
     }
 }
 
-/// The digest of the sample's migration manifest.
-pub(crate) fn manifest_digest() -> Digest {
-    Digest::of(include_bytes!("../../demo/data/migration-manifest.json"))
-}
-
 /// The stable code of an error.
 pub(crate) fn code(error: &ServiceError) -> &'static str {
     match error {
@@ -96,10 +90,6 @@ impl<'a> Scene<'a> {
         let ci = pipeline(services, &priya).await;
         let ticket = services.file_ticket(&priya, "trading-backend", content).await.unwrap();
         Self { services, clock, priya, ci, daniel, marta, admin, ticket }
-    }
-
-    pub fn wait(&self, hours: i64) {
-        self.clock.advance(SignedDuration::from_hours(hours));
     }
 
     /// Another ticket of the same people and application.
@@ -310,4 +300,11 @@ pub(crate) async fn pipeline(services: &Services, owner: &Actor) -> Actor {
     };
     let (_, token) = services.create_api_token(owner, new).await.unwrap();
     services.bearer_actor(token.reveal()).await.unwrap()
+}
+
+/// The digest of the migration manifest in every kit of the whole change.
+pub(crate) fn manifest_digest() -> crate::domain::digest::Digest {
+    let files = Kit::new("staging", at(TUESDAY), at(TUESDAY)).files().unwrap();
+    let file = files.iter().find(|f| f.kind == ArtifactKind::MigrationManifest).unwrap();
+    crate::domain::digest::Digest::of(&file.bytes)
 }

@@ -3,7 +3,7 @@
 use crate::domain::artifact::{ArtifactFacts, ArtifactKind};
 use crate::domain::dossier::Dossier;
 use crate::domain::facts::{Intent, Purpose};
-use crate::domain::run::{Method, Run, RunStatus};
+use crate::domain::run::{Method, Run};
 use crate::domain::transition::{self, Action};
 use crate::domain::user::Actor;
 use crate::web::present::{Judged, actions::words};
