@@ -168,6 +168,7 @@ mod tests {
             redeemed_via: None,
             sql_digest: String::new(),
             evidence: Digest::of(b""),
+            act: i64::try_from(n).unwrap(),
             generation: 1,
             started_at,
             lease_until: now() + SignedDuration::from_secs(1),
@@ -228,6 +229,7 @@ mod tests {
                 by_name: "ada".to_owned(),
                 via: None,
                 at: now(),
+                act: 1,
             })
             .collect();
     }

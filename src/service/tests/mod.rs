@@ -1,6 +1,10 @@
 //! Tests of whole use cases, on both engines.
 
+mod abuse;
+mod abuse_tokens;
 mod flow;
+mod properties;
+mod queries;
 pub(crate) mod replay;
 mod rules_evidence;
 mod rules_floors;

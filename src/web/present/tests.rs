@@ -178,7 +178,7 @@ async fn after_a_run_the_page_speaks_of_the_run(services: &Services, clock: &Pla
     assert!(verdict.starts_with("Has CHG-1 been applied to staging? Applied Smoke checks"), "{verdict}");
     assert_eq!(place, "Applied, smoke checks missing");
     scene.smoke("staging").await;
-    scene.wait(20);
+    scene.clock.advance(jiff::SignedDuration::from_hours(20));
     let stages = stages(&scene, &scene.priya).await;
     let track = rail::rail(&stages, "production", &scene.priya);
     assert_eq!(track.legs[0].stops[3].note, "20 h of 24 h, until Wed 14:30");
