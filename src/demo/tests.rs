@@ -1,6 +1,6 @@
 //! The demo at several times of the week: every phase is there, every gate can be judged, the log is whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Seeded, seed};
 use crate::clock::PlayedClock;
@@ -193,6 +193,7 @@ impl<'a> Demo<'a> {
     async fn has_a_whole_log(&self) {
         replay::check(self.services).await;
         let (mut last, mut seq) = (Timestamp::default(), 0);
+        let mut kinds = BTreeSet::new();
         while let page = self.services.audit_events(seq, 500).await.unwrap()
             && !page.is_empty()
         {
@@ -200,9 +201,14 @@ impl<'a> Demo<'a> {
                 assert!(last <= entry.at, "{} is before what comes before it", entry.seq);
                 assert!(entry.at <= self.now, "{} is still to come", entry.seq);
                 (last, seq) = (entry.at, entry.seq);
+                kinds.insert(entry.kind);
             }
         }
-        assert!(seq > 300, "{seq} events");
+        for kind in
+            ["freeze.declared", "incident.resolved", "run.finished", "ticket.abandoned", "ticket.completed"]
+        {
+            assert!(kinds.contains(kind), "{kind} in {kinds:?}");
+        }
     }
 
     /// For longer than its lease.

@@ -238,6 +238,26 @@ impl StageRecord {
         (changed && run::rollback_of(&self.runs, last.id).is_none()).then_some(last)
     }
 
+    /// Rollbacks of this run that did not put it back, whatever else became of them.
+    fn attempts_to_undo(&self, undone: RunId) -> impl Iterator<Item = &Run> {
+        self.runs.iter().filter(move |r| r.undoes == Some(undone) && r.status != RunStatus::Succeeded)
+    }
+
+    /// A rollback of this run that is under way, or that left the database between two revisions.
+    pub fn half_undone(&self, undone: RunId) -> Option<&Run> {
+        self.attempts_to_undo(undone).filter(|r| r.status != RunStatus::Failed).max_by_key(|r| r.act)
+    }
+
+    /// The revision that this run, and the rollbacks of it that `before` counts as earlier, left the database at.
+    pub fn left_at(&self, run: &Run, before: impl Fn(&Run) -> bool) -> Option<String> {
+        self.attempts_to_undo(run.id)
+            .filter(|r| r.status == RunStatus::Partial && before(r))
+            .max_by_key(|r| r.act)
+            .unwrap_or(run)
+            .revision_after
+            .clone()
+    }
+
     /// Whether smoke checks of this run passed, as policy wants them proven.
     pub fn smoke_passed(&self, run: &Run) -> bool {
         self.policy.smoke.passed(self.smoke_report_passed(run), self.smoke_items_done(run))

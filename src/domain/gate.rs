@@ -257,6 +257,9 @@ fn previous_stage(facts: &Facts) -> Vec<Blocker> {
     if previous.standing_upgrade().is_none() {
         return vec![Blocker::PreviousNotRun { stage }];
     }
+    if let Some(rollback) = previous.half_undone(run.id) {
+        return vec![Blocker::PreviousEnded { stage, status: rollback.status_at(facts.now) }];
+    }
     let mut blockers = Vec::new();
     if !previous.smoke_passed(run) {
         blockers.push(Blocker::PreviousSmokeMissing { stage: stage.clone() });

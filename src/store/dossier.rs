@@ -1,9 +1,9 @@
 //! Loads whole tickets with a fixed number of queries, however many tickets are asked for.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt::Write as _;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::batch::{Answers, Batch};
 use super::row::{RowRef, row};
 use super::tickets::ticket_from;
 use super::types::Json;
@@ -14,7 +14,7 @@ use crate::domain::dossier::{Alarm, Dossier};
 use crate::domain::facts::{Choice, Freeze, Incident, Stage, StageRecord, Tick, Vote, Voter};
 use crate::domain::id::{
     ApiTokenId, ApplicationId, ArtifactId, EnvironmentId, FindingId, PersonId, PolicyVersionId, RunId,
-    StageId, TicketId, UserId, VoteId,
+    StageId, TicketId, TicketNumber, UserId, VoteId,
 };
 use crate::domain::policy::Policy;
 use crate::domain::run::{Health, Observation};
@@ -60,70 +60,66 @@ impl PolicyCache {
     }
 }
 
-/// `$from, $from+1, …`: placeholders for a list of `count` values.
-pub(super) fn placeholders(from: usize, count: usize) -> String {
-    let mut text = String::new();
-    for n in from..from + count.max(1) {
-        let _ = write!(text, "{}${n}", if n == from { "" } else { ", " });
-    }
-    text
+/// Which tickets to load.
+#[derive(Clone, Copy, Debug)]
+pub enum Which<'a> {
+    These(&'a [TicketId]),
+    Number(TicketNumber),
 }
 
-/// Rows of a statement whose text ends where a list of ids in parentheses belongs.
-async fn by_ids<'v, T: Record, I: super::types::Bind<'v> + Copy>(
-    conn: &mut impl Conn,
-    head: &'static str,
-    ids: &[I],
-    tail: &'static str,
-) -> Result<Vec<T>, StoreError> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
+impl Which<'_> {
+    /// Adds a statement in which `(?)` stands for the list of the tickets' ids.
+    fn ask(self, batch: &mut Batch<'_>, text: &str) {
+        match self {
+            Self::These(ids) => batch.add(text, ids),
+            Self::Number(number) => {
+                let one = "(SELECT id FROM tickets WHERE number IN (?))";
+                batch.add(&text.replace("(?)", one), &[number]);
+            }
+        }
     }
-    let mut query = conn.sql_owned(format!("{head} ({}) {tail}", placeholders(1, ids.len())));
-    for id in ids {
-        query = query.bind(*id);
-    }
-    query.all().await
 }
 
-/// Loads these tickets, in the order of their ids as given; ids that don't exist are left out. `readers` are accounts
-/// whose right to approve is wanted besides that of the voters.
+/// Loads tickets; ids that don't exist are left out, the others come in their order. `readers` are accounts whose right to
+/// approve is wanted besides that of the voters.
 pub async fn load(
     conn: &mut impl Conn,
     policies: &PolicyCache,
-    tickets: &[TicketId],
+    which: Which<'_>,
     readers: &[UserId],
     now: Timestamp,
 ) -> Result<Vec<Dossier>, StoreError> {
-    let mut found: HashMap<TicketId, Ticket> = by_ids::<TicketRow, _>(
-        conn,
+    let mut batch = conn.batch();
+    which.ask(
+        &mut batch,
         "SELECT t.*, a.name AS application_name, u.name AS requester_name FROM tickets t \
-         JOIN applications a ON a.id = t.application_id JOIN users u ON u.id = t.requester WHERE t.id IN",
-        tickets,
-        "",
-    )
-    .await?
-    .into_iter()
-    .map(|row| (row.0.id, row.0))
-    .collect();
-    let stages: Vec<StageRow> = by_ids(
-        conn,
+         JOIN applications a ON a.id = t.application_id JOIN users u ON u.id = t.requester WHERE t.id IN (?)",
+    );
+    which.ask(
+        &mut batch,
         "SELECT s.id, s.ticket_id, s.environment_id, s.position, s.generation, e.name FROM stages s \
-         JOIN environments e ON e.id = s.environment_id WHERE s.ticket_id IN",
-        tickets,
-        "ORDER BY s.ticket_id, s.position",
-    )
-    .await?;
-    let stage_ids: Vec<StageId> = stages.iter().map(|s| s.id).collect();
-    let mut parts = Parts::load(conn, &stage_ids).await?;
-    let mut around = Around::load(conn, &found, &stages, &parts, readers, now).await?;
+         JOIN environments e ON e.id = s.environment_id WHERE s.ticket_id IN (?) ORDER BY s.ticket_id, s.position",
+    );
+    Parts::ask(&mut batch, which);
+    Around::ask(&mut batch, which, readers, now);
+    let mut answers = batch.all().await?;
+    let tickets = answers.next::<TicketRow>()?.into_iter().map(|row| row.0);
+    let stages: Vec<StageRow> = answers.next()?;
+    let mut parts = Parts::read(&mut answers)?;
+    let mut around = Around::read(&mut answers)?;
 
-    let mut dossiers = Vec::with_capacity(tickets.len());
-    for id in tickets {
-        let Some(ticket) = found.remove(id) else { continue };
+    let mut found: HashMap<TicketId, Ticket> = tickets.map(|ticket| (ticket.id, ticket)).collect();
+    around.accounts.extend(authors(conn, &found).await?);
+    let order = match which {
+        Which::These(ids) => ids.to_vec(),
+        Which::Number(_) => found.keys().copied().collect(),
+    };
+    let mut dossiers = Vec::with_capacity(order.len());
+    for id in order {
+        let Some(ticket) = found.remove(&id) else { continue };
         let known = policies.get(conn, ticket.policy_version).await?;
         let mut records = Vec::new();
-        for row in stages.iter().filter(|s| s.ticket_id == *id) {
+        for row in stages.iter().filter(|s| s.ticket_id == id) {
             let policy = known.policy.environment(&row.name).ok_or_else(|| {
                 StoreError::Corrupt(format!("the policy of {} has no {}", ticket.number, row.name))
             })?;
@@ -319,57 +315,46 @@ fn take<T>(rows: &mut Vec<T>, belongs: impl Fn(&T) -> bool) -> Vec<T> {
 }
 
 impl Parts {
-    async fn load(conn: &mut impl Conn, stages: &[StageId]) -> Result<Self, StoreError> {
+    /// In the order of [`read`](Self::read).
+    fn ask(batch: &mut Batch<'_>, which: Which<'_>) {
+        let stages = "(SELECT id FROM stages WHERE ticket_id IN (?))";
+        let mut ask = |text: &str| which.ask(batch, &text.replace("(stages)", stages));
+        ask(
+            "SELECT a.*, u.name FROM artifacts a JOIN users u ON u.id = a.uploaded_by WHERE a.stage_id IN (stages) \
+             ORDER BY a.stage_id, a.kind, a.version",
+        );
+        ask(
+            "SELECT f.*, a.stage_id, x.user_id AS accepted_by, u.name AS accepted_name, x.person_id AS accepted_person, \
+             x.note AS accepted_note, x.at AS accepted_at FROM artifacts a CROSS JOIN findings f \
+             LEFT JOIN finding_acceptances x ON x.finding_id = f.id LEFT JOIN users u ON u.id = x.user_id \
+             WHERE f.artifact_id = a.id AND a.stage_id IN (stages) AND a.version = (SELECT max(b.version) \
+             FROM artifacts b WHERE b.stage_id = a.stage_id AND b.kind = a.kind) ORDER BY a.stage_id, a.kind, f.ordinal",
+        );
+        ask("SELECT t.*, o.name AS opened_by_name, r.name AS resolved_by_name FROM threads t \
+             JOIN users o ON o.id = t.opened_by LEFT JOIN users r ON r.id = t.resolved_by \
+             WHERE t.stage_id IN (stages) ORDER BY t.opened_at, t.id");
+        ask("SELECT k.*, u.name FROM ticks k JOIN users u ON u.id = k.user_id WHERE k.stage_id IN (stages) \
+             ORDER BY k.act");
+        ask("SELECT v.*, u.name FROM votes v JOIN users u ON u.id = v.user_id WHERE v.stage_id IN (stages) \
+             ORDER BY v.act");
+        ask(&super::apply_tokens::of_stages());
+        ask(&super::runs::of_stages());
+        ask(
+            "SELECT o.*, u.name FROM observations o JOIN users u ON u.id = o.user_id WHERE o.stage_id IN (stages) \
+             ORDER BY o.at, o.id",
+        );
+    }
+
+    fn read(answers: &mut Answers) -> Result<Self, StoreError> {
         Ok(Self {
-            artifacts: by_ids(
-                conn,
-                "SELECT a.*, u.name FROM artifacts a JOIN users u ON u.id = a.uploaded_by WHERE a.stage_id IN",
-                stages,
-                "ORDER BY a.stage_id, a.kind, a.version",
-            )
-            .await?,
-            findings: by_ids(
-                conn,
-                "SELECT f.*, a.stage_id, x.user_id AS accepted_by, u.name AS accepted_name, \
-                 x.person_id AS accepted_person, x.note AS accepted_note, x.at AS accepted_at FROM findings f \
-                 JOIN artifacts a ON a.id = f.artifact_id LEFT JOIN finding_acceptances x ON x.finding_id = f.id \
-                 LEFT JOIN users u ON u.id = x.user_id WHERE a.version = (SELECT max(b.version) FROM artifacts b \
-                 WHERE b.stage_id = a.stage_id AND b.kind = a.kind) AND a.stage_id IN",
-                stages,
-                "ORDER BY a.stage_id, a.kind, f.ordinal",
-            )
-            .await?,
-            threads: by_ids(
-                conn,
-                "SELECT t.*, o.name AS opened_by_name, r.name AS resolved_by_name FROM threads t \
-                 JOIN users o ON o.id = t.opened_by LEFT JOIN users r ON r.id = t.resolved_by WHERE t.stage_id IN",
-                stages,
-                "ORDER BY t.opened_at, t.id",
-            )
-            .await?,
-            ticks: by_ids(
-                conn,
-                "SELECT k.*, u.name FROM ticks k JOIN users u ON u.id = k.user_id WHERE k.stage_id IN",
-                stages,
-                "ORDER BY k.act",
-            )
-            .await?,
-            votes: by_ids(
-                conn,
-                "SELECT v.*, u.name FROM votes v JOIN users u ON u.id = v.user_id WHERE v.stage_id IN",
-                stages,
-                "ORDER BY v.act",
-            )
-            .await?,
-            tokens: super::apply_tokens::of_stages(conn, stages).await?,
-            runs: super::runs::of_stages(conn, stages).await?,
-            observations: by_ids(
-                conn,
-                "SELECT o.*, u.name FROM observations o JOIN users u ON u.id = o.user_id WHERE o.stage_id IN",
-                stages,
-                "ORDER BY o.at, o.id",
-            )
-            .await?,
+            artifacts: answers.next()?,
+            findings: answers.next()?,
+            threads: answers.next()?,
+            ticks: answers.next()?,
+            votes: answers.next()?,
+            tokens: answers.next()?,
+            runs: answers.next()?,
+            observations: answers.next()?,
         })
     }
 
@@ -500,6 +485,9 @@ row! {
     struct NewestPolicy { application_id: ApplicationId, version: i64 }
 }
 
+const ACCOUNTS: &str = "SELECT u.id, u.person_id, u.email, u.name, u.active, u.created_at, (SELECT count(*) \
+    FROM user_roles r WHERE r.user_id = u.id AND r.role = 'board') AS board FROM users u WHERE u.id IN (?)";
+
 /// What surrounds tickets.
 struct Around {
     contributors: Vec<ContributorRow>,
@@ -514,80 +502,62 @@ struct Around {
 }
 
 impl Around {
-    async fn load(
-        conn: &mut impl Conn,
-        tickets: &HashMap<TicketId, Ticket>,
-        stages: &[StageRow],
-        parts: &Parts,
-        readers: &[UserId],
-        now: Timestamp,
-    ) -> Result<Self, StoreError> {
-        let ticket_ids: Vec<TicketId> = tickets.keys().copied().collect();
-        let applications: BTreeSet<ApplicationId> = tickets.values().map(|t| t.application).collect();
-        let applications: Vec<ApplicationId> = applications.into_iter().collect();
-        let environments: BTreeSet<EnvironmentId> = stages.iter().map(|s| s.environment_id).collect();
-        let environments: Vec<EnvironmentId> = environments.into_iter().collect();
-        let voters: BTreeSet<UserId> =
-            parts.votes.iter().map(|v| v.user_id).chain(readers.iter().copied()).collect();
-        let voters: Vec<UserId> = voters.into_iter().collect();
+    /// In the order of [`read`](Self::read).
+    fn ask(batch: &mut Batch<'_>, which: Which<'_>, readers: &[UserId], now: Timestamp) {
+        let voters =
+            "(SELECT v.user_id FROM votes v JOIN stages s ON s.id = v.stage_id WHERE s.ticket_id IN (?))";
+        let shaped = "SELECT user_id, by_person FROM account_acts WHERE user_id IN (?)";
+        which.ask(batch, &ACCOUNTS.replace("(?)", voters));
+        batch.add(ACCOUNTS, readers);
+        which.ask(batch, &shaped.replace("(?)", voters));
+        batch.add(shaped, readers);
+        which.ask(
+            batch,
+            "SELECT DISTINCT ticket_id, person_id FROM ticket_contributors WHERE ticket_id IN (?)",
+        );
+        let applications = "(SELECT application_id FROM tickets WHERE id IN (?))";
+        let mut ask = |text: &str| which.ask(batch, &text.replace("(applications)", applications));
+        ask("SELECT i.id, i.application_id, i.number, i.title, u.name, i.opened_at FROM incidents i \
+             JOIN users u ON u.id = i.opened_by WHERE i.resolved_at IS NULL AND i.application_id IN (applications) \
+             ORDER BY i.number");
+        ask(
+            "SELECT application_id, max(version) AS version FROM policy_versions WHERE application_id IN (applications) \
+             GROUP BY application_id",
+        );
+        let environments = "(SELECT environment_id FROM stages WHERE ticket_id IN (?))";
+        let mut ask = |text: &str| which.ask(batch, &text.replace("(environments)", environments));
+        ask(&super::apply_tokens::issued_in());
+        ask(&super::runs::unsettled_in());
+        which.ask(
+            batch,
+            "SELECT ticket_id, stage_id, kind, detail, at FROM alarms WHERE ticket_id IN (?) ORDER BY at, id",
+        );
+        batch.add(
+            "SELECT id, application_id, environment, starts_at, ends_at, reason FROM freezes WHERE ends_at > (?) \
+             ORDER BY starts_at, id",
+            &[now],
+        );
+    }
 
-        let mut accounts: Vec<AccountRow> = by_ids(
-            conn,
-            "SELECT u.id, u.person_id, u.email, u.name, u.active, u.created_at, (SELECT count(*) FROM user_roles r \
-             WHERE r.user_id = u.id AND r.role = 'board') AS board FROM users u WHERE u.id IN",
-            &voters,
-            "",
-        )
-        .await?;
-        accounts.extend(authors(conn, tickets).await?);
-        let shaped: Vec<(UserId, PersonId)> =
-            by_ids(conn, "SELECT user_id, by_person FROM account_acts WHERE user_id IN", &voters, "").await?;
-        let mut shaped_by: HashMap<UserId, BTreeSet<PersonId>> = HashMap::new();
-        for (user, person) in shaped {
-            shaped_by.entry(user).or_default().insert(person);
+    fn read(answers: &mut Answers) -> Result<Self, StoreError> {
+        let mut accounts: Vec<AccountRow> = answers.next()?;
+        accounts.extend(answers.next::<AccountRow>()?);
+        let mut shaped: HashMap<UserId, BTreeSet<PersonId>> = HashMap::new();
+        for _ in 0..2 {
+            for (user, person) in answers.next()? {
+                shaped.entry(user).or_default().insert(person);
+            }
         }
         Ok(Self {
-            contributors: by_ids(
-                conn,
-                "SELECT DISTINCT ticket_id, person_id FROM ticket_contributors WHERE ticket_id IN",
-                &ticket_ids,
-                "",
-            )
-            .await?,
             accounts,
-            shaped: shaped_by,
-            incidents: by_ids(
-                conn,
-                "SELECT i.id, i.application_id, i.number, i.title, u.name, i.opened_at FROM incidents i \
-                 JOIN users u ON u.id = i.opened_by WHERE i.resolved_at IS NULL AND i.application_id IN",
-                &applications,
-                "ORDER BY i.number",
-            )
-            .await?,
-            freezes: conn
-                .sql(
-                    "SELECT id, application_id, environment, starts_at, ends_at, reason FROM freezes \
-                     WHERE ends_at > $1 ORDER BY starts_at, id",
-                )
-                .bind(now)
-                .all()
-                .await?,
-            tokens: super::apply_tokens::issued_in(conn, &environments).await?,
-            runs: super::runs::unsettled_in(conn, &environments).await?,
-            alarms: by_ids(
-                conn,
-                "SELECT ticket_id, stage_id, kind, detail, at FROM alarms WHERE ticket_id IN",
-                &ticket_ids,
-                "ORDER BY at, id",
-            )
-            .await?,
-            newest_policies: by_ids(
-                conn,
-                "SELECT application_id, max(version) AS version FROM policy_versions WHERE application_id IN",
-                &applications,
-                "GROUP BY application_id",
-            )
-            .await?,
+            shaped,
+            contributors: answers.next()?,
+            incidents: answers.next()?,
+            newest_policies: answers.next()?,
+            tokens: answers.next()?,
+            runs: answers.next()?,
+            alarms: answers.next()?,
+            freezes: answers.next()?,
         })
     }
 
@@ -693,13 +663,11 @@ async fn authors(
     if named.is_empty() {
         return Ok(Vec::new());
     }
-    let list = placeholders(1, named.len());
-    let mut query = conn.sql_owned(format!(
-        "SELECT u.id, u.person_id, u.email, u.name, u.active, u.created_at, (SELECT count(*) FROM user_roles r \
-         WHERE r.user_id = u.id AND r.role = 'board') AS board FROM users u WHERE u.email IN ({list}) OR u.name IN ({list}) OR lower(u.name) IN ({list})"
-    ));
-    for name in &named {
-        query = query.bind(name.as_str());
-    }
-    query.all().await
+    let named: Vec<&str> = named.iter().map(String::as_str).collect();
+    let mut batch = conn.batch();
+    batch.add(
+        &ACCOUNTS.replace("u.id IN (?)", "u.email IN (?) OR u.name IN (?) OR lower(u.name) IN (?)"),
+        &named,
+    );
+    batch.all().await?.next()
 }

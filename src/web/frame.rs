@@ -32,7 +32,7 @@ pub async fn shell(
             admin: actor.has(Role::Admin),
             may_file: actor.has(Role::Engineer),
         }),
-        queue_count: 0,
+        queue_count: site.services.queue_count(actor).await?,
         csrf: reader.csrf(),
         theme: reader.theme,
         strip: strip(&site.services.notices().await?, now),

@@ -21,11 +21,13 @@ pub mod paths;
 mod people;
 mod policies;
 pub mod present;
+mod queue;
 pub mod respond;
 mod routes;
 pub mod session;
 pub mod site;
 mod stage;
+mod tickets;
 pub mod upload;
 pub mod view;
 

@@ -4,12 +4,14 @@ use axum::Router;
 
 use super::error::Failure;
 use super::site::WebState;
-use super::{account, audit, completion, entry, freezes, incidents, people, policies, stage};
+use super::{account, audit, completion, entry, freezes, incidents, people, policies, queue, stage, tickets};
 
 /// All pages. What is asked for and not here is the page of a 404.
 pub fn router(site: WebState) -> Router {
     Router::new()
         .merge(entry::routes())
+        .merge(queue::routes())
+        .merge(tickets::routes())
         .merge(account::routes())
         .merge(people::routes())
         .merge(incidents::routes())

@@ -165,3 +165,6 @@ pub fn number_word(number: usize) -> String {
         ["none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
     WORDS.get(number).map_or_else(|| number.to_string(), |word| (*word).to_owned())
 }
+
+#[cfg(test)]
+mod tests;

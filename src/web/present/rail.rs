@@ -80,8 +80,8 @@ fn aftermath(stage: &Judged, run: &Run) -> Standing {
 
 /// A stage's state in a few words: "Applied, under observation".
 pub fn status(stage: &Judged, reader: &Actor) -> Status {
-    let (state, words) = placed(stage, reader);
-    Status::new(state, words)
+    let (now, words) = placed(stage, reader);
+    Status::new(now, words)
 }
 
 /// The same as a state and its words.

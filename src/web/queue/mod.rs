@@ -63,7 +63,11 @@ async fn queue(State(site): State<WebState>, reader: Reader) -> Page {
             "Tickets appear here from the day they are filed, the earliest window first.",
         ),
         finished: rows::finished(&finished, now),
-        nothing_finished: Empty::new("list-checks", "Nothing has been finished yet.", "Completed tickets appear here."),
+        nothing_finished: Empty::new(
+            "list-checks",
+            "Nothing has been finished yet.",
+            "Completed tickets appear here.",
+        ),
         observed: tickets.iter().flat_map(|ticket| &ticket.stages).filter_map(rows::observed).collect(),
         nothing_observed: Empty::new(
             "clock",

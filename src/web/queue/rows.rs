@@ -66,7 +66,7 @@ pub(super) fn waiting(ticket: &Ticket, reader: &Actor) -> Option<QueueRow> {
     let number = stage.facts.ticket.number;
     let page = |name: &str| format!("{}/{name}", stage.href());
     let here = |anchor: &str| format!("{}#{anchor}", stage.href());
-    let (state, words, detail, action) = match &asked.ask {
+    let (now, words, detail, action) = match &asked.ask {
         Ask::SettleRun => (
             State::Stop,
             "A run stopped reporting".to_owned(),
@@ -82,7 +82,9 @@ pub(super) fn waiting(ticket: &Ticket, reader: &Actor) -> Option<QueueRow> {
         Ask::Release => {
             let closes = stage.report.window.filter(|window| window.end < Timestamp::MAX);
             let detail = match closes {
-                Some(window) => Prose::from("Every gate is open, until ").time(Time::short(window.end, stage.now())),
+                Some(window) => {
+                    Prose::from("Every gate is open, until ").time(Time::short(window.end, stage.now()))
+                }
                 None => "Every gate is open.".into(),
             };
             (State::Open, "Release the apply token".to_owned(), detail, Link::new("Release", page("token")))
@@ -95,7 +97,11 @@ pub(super) fn waiting(ticket: &Ticket, reader: &Actor) -> Option<QueueRow> {
         ),
         Ask::Settle { count } => (
             State::Who,
-            if *count == 1 { "Your thread is open".into() } else { format!("{count} threads of yours are open") },
+            if *count == 1 {
+                "Your thread is open".into()
+            } else {
+                format!("{count} threads of yours are open")
+            },
             "It keeps the review gate blocked.".into(),
             Link::new("Read", here("threads")),
         ),
@@ -139,7 +145,7 @@ pub(super) fn waiting(ticket: &Ticket, reader: &Actor) -> Option<QueueRow> {
             Link::new("File notes", format!("{}/completion", paths::ticket(number))),
         ),
     };
-    Some(QueueRow { action: Some(action), ..row(stage, Status::new(state, words), detail) })
+    Some(QueueRow { action: Some(action), ..row(stage, Status::new(now, words), detail) })
 }
 
 fn row(stage: &Judged, status: Status, detail: Prose) -> QueueRow {
@@ -199,7 +205,8 @@ fn rejection(stage: &Judged) -> String {
 }
 
 fn first_open(stage: &Judged, attested: bool) -> String {
-    let open = checklist::preflight(&stage.facts).into_iter().find(|item| !item.done && item.attested == attested);
+    let open =
+        checklist::preflight(&stage.facts).into_iter().find(|item| !item.done && item.attested == attested);
     match open {
         Some(item) => item.why.map_or(item.label, |why| capital(&why)),
         None => String::new(),
@@ -236,7 +243,7 @@ pub(super) fn observed(stage: &Judged) -> Option<Observed> {
     let run = record.standing_upgrade()?;
     let (since, until) = (run.finished_at?, record.watched_until(run)?);
     let now = stage.now();
-    let (state, ends) = match rail::standing(stage) {
+    let (colour, ends) = match rail::standing(stage) {
         Standing::Observing { .. } => (State::Run, Prose::from("until ").time(Time::short(until, now))),
         Standing::Verifying if now < until => {
             (State::Who, Prose::from("until ").time(Time::short(until, now)))
@@ -253,7 +260,7 @@ pub(super) fn observed(stage: &Judged) -> Option<Observed> {
         number: stage.facts.ticket.number.to_string(),
         title: format!("{}, {}", stage.facts.ticket.content.title, stage.name()),
         href: format!("{}/run", stage.href()),
-        state,
+        state: colour,
         so_far: format!("{} of {whole}", hours(now.since(since).min(until.since(since)))),
         progress,
         health: smoke.to_owned(),

@@ -56,7 +56,9 @@ pub(super) async fn abandon(
     let done = site.services.abandon_ticket(reader.actor(), number, &form.reason).await;
     let there = paths::ticket(number);
     match done.map_err(faults) {
-        Ok(()) => Ok(respond::see_other_saying(&site, &there, Lamp::Stale, &format!("{number} is abandoned."))),
+        Ok(()) => {
+            Ok(respond::see_other_saying(&site, &there, Lamp::Stale, &format!("{number} is abandoned.")))
+        }
         Err(Ok(found)) => {
             let fault = found.into_iter().next().map(|fault| fault.message).unwrap_or_default();
             let typed = Typed { reason: Some(Input::wrong(form.reason, fault)) };

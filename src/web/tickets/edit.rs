@@ -42,7 +42,9 @@ pub(super) async fn post(
     Form(sent): Form<Answers>,
 ) -> Page {
     let version = sent.version.ok_or_else(|| {
-        Failure::unprocessable("Nothing has been changed. It does not say which version of the ticket you saw.")
+        Failure::unprocessable(
+            "Nothing has been changed. It does not say which version of the ticket you saw.",
+        )
     })?;
     let saved = match sent.content() {
         Err(found) => Err(ServiceError::Invalid { faults: found }),
@@ -70,13 +72,7 @@ enum Outcome {
     },
 }
 
-async fn form(
-    site: &Site,
-    reader: &Reader,
-    dossier: &Dossier,
-    sent: Answers,
-    outcome: Outcome,
-) -> Page {
+async fn form(site: &Site, reader: &Reader, dossier: &Dossier, sent: Answers, outcome: Outcome) -> Page {
     let ticket = &dossier.ticket;
     let number = ticket.number;
     let (status, errors, found, version) = match outcome {

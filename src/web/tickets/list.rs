@@ -41,11 +41,7 @@ pub(super) struct Asking {
 }
 
 /// The list of tickets.
-pub(super) async fn get(
-    State(site): State<WebState>,
-    reader: Reader,
-    Query(asking): Query<Asking>,
-) -> Page {
+pub(super) async fn get(State(site): State<WebState>, reader: Reader, Query(asking): Query<Asking>) -> Page {
     let actor = reader.actor();
     let page = site.services.list_tickets(&narrowed(&asking)?, LINES).await?;
     let lines: Vec<Line> = page.lines.into_iter().map(|line| line.ticket).collect();
@@ -91,7 +87,9 @@ fn narrowed(asking: &Asking) -> Result<Filter, Failure> {
         if text.is_empty() {
             return Ok(None);
         }
-        text.parse().map(Some).map_err(|_| Failure::unreadable("The address asks for something that there is not."))
+        text.parse()
+            .map(Some)
+            .map_err(|_| Failure::unreadable("The address asks for something that there is not."))
     }
     Ok(Filter {
         q: asking.q.split_whitespace().take(8).map(|word| word.chars().take(100).collect()).collect(),
@@ -174,9 +172,11 @@ fn empty(filter: &TicketFilter, reader: &Actor) -> Empty {
         } else {
             format!("No ticket matches{what}.")
         };
-        let way = Prose::from("Every word has to occur in a ticket’s number, title, tags, revisions, application or people. ")
-            .link("Clear the filter", "/tickets")
-            .text(".");
+        let way = Prose::from(
+            "Every word has to occur in a ticket’s number, title, tags, revisions, application or people. ",
+        )
+        .link("Clear the filter", "/tickets")
+        .text(".");
         return Empty::new("search", title, way);
     }
     let text = if reader.has(Role::Engineer) {
@@ -188,12 +188,7 @@ fn empty(filter: &TicketFilter, reader: &Actor) -> Empty {
 }
 
 /// A line of the list. `stages` are those of an open ticket, in the order of the pipeline.
-fn row(
-    line: &Line,
-    stages: &[Judged],
-    reader: &Actor,
-    now: crate::domain::time::Timestamp,
-) -> TicketRow {
+fn row(line: &Line, stages: &[Judged], reader: &Actor, now: crate::domain::time::Timestamp) -> TicketRow {
     let current = Judged::first_unfinished(stages);
     let seen: Vec<Seen<'_>> = stages.iter().map(Judged::seen).collect();
     TicketRow {
@@ -222,11 +217,11 @@ pub(in crate::web) fn lamps(stage: &Judged) -> Lamps {
 
 /// "Production: waiting for signatures".
 fn placed(stage: &Judged, stages: &[Judged], reader: &Actor) -> Status {
-    let (state, words) = rail::placed(stage, reader);
+    let (now, words) = rail::placed(stage, reader);
     if stages.iter().all(Judged::finished) {
         return Status::new(Lamp::Who, "Healthy everywhere, notes to file");
     }
-    Status::new(state, format!("{}: {}", stage.label(), lower(&words)))
+    Status::new(now, format!("{}: {}", stage.label(), lower(&words)))
 }
 
 /// The first letter in lower case, for the middle of a sentence.
@@ -251,7 +246,8 @@ mod tests {
 
     #[test]
     fn a_page_keeps_its_filter() {
-        let filter = TicketFilter { q: "risk & limits".into(), state: "open".into(), ..TicketFilter::default() };
+        let filter =
+            TicketFilter { q: "risk & limits".into(), state: "open".into(), ..TicketFilter::default() };
         assert_eq!(address(&filter, Some(41)), "/tickets?q=risk%20%26%20limits&state=open&cursor=41");
         assert_eq!(address(&TicketFilter::default(), None), "/tickets");
     }

@@ -7,3 +7,4 @@ mod forms;
 mod headers;
 mod server;
 mod sign_in;
+mod stage_pages;

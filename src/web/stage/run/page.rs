@@ -253,14 +253,17 @@ fn steps(stage: &Judged, run: Option<&Run>) -> Vec<StepRow> {
     let until = record.watched_until(run).filter(|_| ran);
     let over = until.is_some_and(|until| until <= now);
     let by = until.map_or_else(Prose::new, |until| Prose::from("to ").time(Time::short(until, now)));
-    let watch = match (until.is_some(), over) {
-        (false, _) => State::Idle,
-        (true, false) => State::Run,
+    let word = record.health(run);
+    let watch = match (until.is_some(), over || word == Some(Health::Healthy)) {
         (true, true) => State::Open,
+        // Ended early: by a rollback, or by somebody's word.
+        (true, false) if word.is_some() || !outcome::stands(stage, run) => State::Stale,
+        (true, false) => State::Run,
+        (false, _) => State::Idle,
     };
     steps.push(step(watch, "Observation".into(), by));
     let last = record.observations.iter().rev().find(|word| word.run == run.id);
-    let (lamp, text) = match record.health(run) {
+    let (lamp, text) = match word {
         Some(Health::Healthy) => (State::Open, "Judged healthy"),
         Some(Health::Unhealthy) => (State::Stop, "Judged unhealthy"),
         None => (State::Idle, "Health verdict"),
