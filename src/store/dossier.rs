@@ -106,8 +106,8 @@ pub async fn load(
     Parts::ask(&mut batch, which);
     Around::ask(&mut batch, which, readers, now);
     let mut answers = batch.all().await?;
-    let tickets = answers.next::<TicketRow>()?.into_iter().map(|row| row.0);
-    let stages: Vec<StageRow> = answers.next()?;
+    let tickets = answers.rows::<TicketRow>()?.into_iter().map(|row| row.0);
+    let stages: Vec<StageRow> = answers.rows()?;
     let mut parts = Parts::read(&mut answers)?;
     let mut around = Around::read(&mut answers)?;
 

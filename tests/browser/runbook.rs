@@ -96,7 +96,7 @@ impl Play {
             let form = "form[action$='/accept']";
             self.daniel
                 .page
-                .locator(&format!("{form} input[name=note]"))
+                .locator(format!("{form} input[name=note]"))
                 .first()
                 .fill("Nobody reads it.", None)
                 .await

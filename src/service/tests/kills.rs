@@ -85,13 +85,14 @@ async fn write(
         }
         1 => {
             let note = format!("note {unique}");
-            services.tick(priya, TICKET, "staging", "release-frozen", turn % 2 == 0, &note).await?;
+            services.tick(priya, TICKET, "staging", "release-frozen", turn.is_multiple_of(2), &note).await?;
             format!("tick {note}")
         }
         2 => {
             // Noise, so that the log of the database fills and is written back while others write.
-            let bytes: Vec<u8> =
-                (0..if turn % 3 == 0 { 4096 } else { 4 }).flat_map(|_| services.env.bytes::<16>()).collect();
+            let bytes: Vec<u8> = (0..if turn.is_multiple_of(3) { 4096 } else { 4 })
+                .flat_map(|_| services.env.bytes::<16>())
+                .collect();
             let sha256 = Digest::of(&bytes);
             let upload =
                 Upload { kind: ArtifactKind::Other, filename: "noise.bin".to_owned(), bytes: bytes.into() };
@@ -127,7 +128,7 @@ async fn a_child_writes_until_it_is_killed() {
     let Some(path) = std::env::var_os(DATABASE) else { return };
     let services = open(Path::new(&path)).await;
     let people = [actor(&services, "priya").await, actor(&services, "daniel").await];
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_mins(1);
     let writers: Vec<_> = (0..4)
         .map(|start| {
             let (services, people) = (services.clone(), people.clone());

@@ -95,12 +95,12 @@ async fn one_token_opens_one_run(services: &Services, clock: &PlayedClock, guard
 
     // Each with a key of its own, or with none: one wins.
     let released = Arc::new(scene.release("staging").await.unwrap());
-    let own = |number: usize| (number % 2 == 0).then(|| format!("key-{number}"));
+    let own = |number: usize| number.is_multiple_of(2).then(|| format!("key-{number}"));
     let answers = stampede(&scene, &replicas, &released, count, own).await;
     let (won, lost): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
     assert_eq!(won.len(), 1, "of {count} redemptions of one token");
     assert!(
-        lost.iter().flat_map(|answer| answer.as_ref().err()).all(|error| code(error) == "already-redeemed")
+        lost.iter().filter_map(|answer| answer.as_ref().err()).all(|error| code(error) == "already-redeemed")
     );
     let run = won.into_iter().next().unwrap().unwrap().run;
     let dossier = services.dossier(&scene.priya, scene.ticket).await.unwrap();
@@ -225,7 +225,7 @@ async fn an_upload_meets_a_release(services: &Services, clock: &PlayedClock, gua
         let upload = Upload { kind: ArtifactKind::Other, filename: "note.txt".to_owned(), bytes };
         let release = async move { one.release(&priya, ticket, "staging", Intent::Upgrade).await };
         let upload = async move { other.upload(&ci, ticket, "staging", upload).await };
-        let (released, uploaded) = orders.race(release, upload).await;
+        let (released, uploaded) = Box::pin(orders.race(release, upload)).await;
         assert!(uploaded.unwrap().created);
         match released {
             Ok(released) => {
@@ -278,7 +278,7 @@ async fn a_deactivation_meets_a_redemption(services: &Services, clock: &PlayedCl
         if round.is_multiple_of(2) {
             match closing(&scene, &replicas, &mut voters, second.user, &scene.ci).await {
                 Ok(redeemed) => {
-                    drop(scene.finish(redeemed.run, Outcome::Failed, Some(kit::FROM)).await.unwrap())
+                    drop(scene.finish(redeemed.run, Outcome::Failed, Some(kit::FROM)).await.unwrap());
                 }
                 Err(error) => {
                     assert_eq!(shut(&error), ["approvals"]);

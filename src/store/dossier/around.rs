@@ -116,24 +116,24 @@ impl Around {
     }
 
     pub(super) fn read(answers: &mut Answers) -> Result<Self, StoreError> {
-        let mut accounts: Vec<AccountRow> = answers.next()?;
-        accounts.extend(answers.next::<AccountRow>()?);
+        let mut accounts: Vec<AccountRow> = answers.rows()?;
+        accounts.extend(answers.rows::<AccountRow>()?);
         let mut shaped: HashMap<UserId, BTreeSet<PersonId>> = HashMap::new();
         for _ in 0..2 {
-            for (user, person) in answers.next()? {
+            for (user, person) in answers.rows()? {
                 shaped.entry(user).or_default().insert(person);
             }
         }
         Ok(Self {
             accounts,
             shaped,
-            contributors: answers.next()?,
-            incidents: answers.next()?,
-            newest_policies: answers.next()?,
-            tokens: answers.next()?,
-            runs: answers.next()?,
-            alarms: answers.next()?,
-            freezes: answers.next()?,
+            contributors: answers.rows()?,
+            incidents: answers.rows()?,
+            newest_policies: answers.rows()?,
+            tokens: answers.rows()?,
+            runs: answers.rows()?,
+            alarms: answers.rows()?,
+            freezes: answers.rows()?,
         })
     }
 
@@ -245,5 +245,5 @@ pub(super) async fn authors(
         &ACCOUNTS.replace("u.id IN (?)", "u.email IN (?) OR u.name IN (?) OR lower(u.name) IN (?)"),
         &named,
     );
-    batch.all().await?.next()
+    batch.all().await?.rows()
 }

@@ -226,14 +226,14 @@ impl Parts {
 
     pub(super) fn read(answers: &mut Answers) -> Result<Self, StoreError> {
         Ok(Self {
-            artifacts: answers.next()?,
-            findings: answers.next()?,
-            threads: answers.next()?,
-            ticks: answers.next()?,
-            votes: answers.next()?,
-            tokens: answers.next()?,
-            runs: answers.next()?,
-            observations: answers.next()?,
+            artifacts: answers.rows()?,
+            findings: answers.rows()?,
+            threads: answers.rows()?,
+            ticks: answers.rows()?,
+            votes: answers.rows()?,
+            tokens: answers.rows()?,
+            runs: answers.rows()?,
+            observations: answers.rows()?,
         })
     }
 

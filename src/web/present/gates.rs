@@ -77,7 +77,6 @@ fn row(stage: &Judged, reader: &Actor, gate: &Gate) -> GateRow {
 
 /// The strong first words of a blocked gate, and the rest.
 fn blocked_words(stage: &Judged, gate: &Gate) -> (String, Prose) {
-    let words = |blockers: &[Blocker]| blockers.iter().map(Blocker::words).collect::<Vec<_>>().join(" ");
     if let (Some(WaitsFor::Time), Some(at)) = (gate.waits_for(), gate.clears_at) {
         let lead = format!("Opens {} UTC.", Time::short(at, stage.now()).words);
         return (lead, time_words(stage, gate).into());

@@ -8,7 +8,6 @@ use jiff::SignedDuration;
 
 use crate::on_both_engines;
 use crate::support::client::{Answer, PASSWORD, Person};
-use crate::support::database::Engine;
 use crate::support::play::{self, Play};
 
 /// The value of a hidden field.
@@ -248,7 +247,7 @@ on_both_engines! {
     async fn what_no_page_can_show_is_acknowledged_before_it_is_approved(engine: Engine) {
         let play = Play::new(engine).await;
         let mut kit = play.kit("staging");
-        kit.upgrade.push_str(&format!("-- {}\n", "long ".repeat(220_000)));
+        kit.upgrade = format!("{}-- {}\n", kit.upgrade, "long ".repeat(220_000));
         play.attach("staging", &kit).await;
         play.accept_all("staging").await;
         play.tick_all("staging").await;
