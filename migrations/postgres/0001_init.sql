@@ -133,6 +133,18 @@ CREATE TABLE tickets (
 );
 CREATE INDEX tickets_state ON tickets (state, number);
 CREATE INDEX tickets_requester ON tickets (requester, number);
+CREATE INDEX tickets_application ON tickets (application_id, number);
+CREATE INDEX tickets_kind ON tickets (kind, number);
+
+-- Every three letters in a row of tickets.search, for words that occur anywhere in it. The extension belongs to
+-- PostgreSQL, but may not be installed or not be allowed: the search reads every ticket then, and finds the same.
+DO $$
+BEGIN
+    CREATE EXTENSION IF NOT EXISTS pg_trgm;
+    CREATE INDEX tickets_search ON tickets USING gin (search gin_trgm_ops);
+EXCEPTION WHEN insufficient_privilege OR feature_not_supported OR undefined_file OR undefined_object THEN
+    RAISE NOTICE 'the search for tickets has no index: %', SQLERRM;
+END $$;
 
 CREATE TABLE ticket_contributors (
     ticket_id UUID NOT NULL REFERENCES tickets (id),

@@ -1,4 +1,5 @@
--- Countersign's first schema. Same tables as migrations/postgres/0001_init.sql; only types and triggers differ.
+-- Countersign's first schema. Same tables as migrations/postgres/0001_init.sql; only types, triggers and the search
+-- index differ.
 
 CREATE TABLE users (
     id BLOB PRIMARY KEY,
@@ -133,6 +134,16 @@ CREATE TABLE tickets (
 ) STRICT;
 CREATE INDEX tickets_state ON tickets (state, number);
 CREATE INDEX tickets_requester ON tickets (requester, number);
+CREATE INDEX tickets_application ON tickets (application_id, number);
+CREATE INDEX tickets_kind ON tickets (kind, number);
+
+-- Every three letters in a row of tickets.search, by the ticket's number, for words that occur anywhere in it.
+CREATE VIRTUAL TABLE tickets_search USING fts5 (search, content = '', contentless_delete = 1,
+    tokenize = 'trigram case_sensitive 1');
+CREATE TRIGGER tickets_search_insert AFTER INSERT ON tickets
+    BEGIN INSERT INTO tickets_search (rowid, search) VALUES (new.number, new.search); END;
+CREATE TRIGGER tickets_search_update AFTER UPDATE OF search ON tickets
+    BEGIN UPDATE tickets_search SET search = new.search WHERE rowid = new.number; END;
 
 CREATE TABLE ticket_contributors (
     ticket_id BLOB NOT NULL REFERENCES tickets (id),

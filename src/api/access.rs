@@ -171,7 +171,7 @@ mod tests {
             for value in values {
                 headers.append(header::AUTHORIZATION, value.parse().unwrap());
             }
-            bearer(&headers).map(str::to_owned).map_err(|problem| problem.code)
+            bearer(&headers).map(str::to_owned).map_err(|problem| problem.code.clone())
         };
         assert_eq!(read(&["Bearer csp_x"]).unwrap(), "csp_x");
         assert_eq!(read(&["bearer   csp_x "]).unwrap(), "csp_x");

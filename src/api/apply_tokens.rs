@@ -66,12 +66,12 @@ struct ApprovedFile {
     request_body = Option<IntentBody>,
     responses((status = 201, body = ReleasedBody)))]
 pub(super) async fn release(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     caller: Caller,
     At((number, stage)): At<(TicketNumber, String)>,
     MaybeBody(intent): MaybeBody<IntentBody>,
 ) -> Result<Response, Problem> {
-    let released = state.services.release(&caller.0, number, &stage, intent.read()?).await?;
+    let released = api.services.release(&caller.0, number, &stage, intent.read()?).await?;
     let mut instead = Problem::new(
         StatusCode::CONFLICT,
         "already-released",
@@ -105,11 +105,11 @@ pub(super) async fn release(
            ("stage" = String, Path, description = "The stage's name, such as staging")),
     responses((status = 204, description = "Revoked")))]
 pub(super) async fn revoke(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     caller: Caller,
     At((number, stage)): At<(TicketNumber, String)>,
 ) -> Result<StatusCode, Problem> {
-    state.services.revoke_token(&caller.0, number, &stage).await?;
+    api.services.revoke_token(&caller.0, number, &stage).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -145,7 +145,7 @@ pub(super) struct RedeemedBody {
     request_body = Redemption,
     responses((status = 200, body = RedeemedBody)))]
 pub(super) async fn redeem(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     caller: Caller,
     headers: HeaderMap,
     Body(body): Body<Redemption>,
@@ -157,9 +157,9 @@ pub(super) async fn redeem(
         manifest: manifest.map(|text| text_form("manifest_sha256", text)).transpose()?,
         database: body.database,
     };
-    let redeemed = state.services.redeem(&caller.0, &body.token, presented, key).await?;
+    let redeemed = api.services.redeem(&caller.0, &body.token, presented, key).await?;
     let grant = RawValue::from_string(redeemed.grant).map_err(|e| Problem::internal(e.to_string()))?;
-    let run = runs::load(&state, &caller, redeemed.run).await?;
+    let run = runs::load(&api, &caller, redeemed.run).await?;
     let response = Json(RedeemedBody { run, grant }).into_response();
     Ok(if redeemed.replayed { idempotency::replayed(response) } else { response })
 }

@@ -40,11 +40,11 @@ struct ListedArtifact {
            ("stage" = String, Path, description = "The stage's name, such as staging")),
     responses((status = 200, body = ArtifactList)))]
 pub(super) async fn list(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     caller: Caller,
     At((number, stage)): At<(TicketNumber, String)>,
 ) -> Result<Json<ArtifactList>, Problem> {
-    let dossier = state.services.dossier(&caller.0, number).await?;
+    let dossier = api.services.dossier(&caller.0, number).await?;
     let record = dossier.stage(&stage).ok_or_else(|| Problem::not_found("stage"))?;
     let current = artifact::current(&record.artifacts);
     let mut artifacts: Vec<_> = record.artifacts.iter().collect();
@@ -96,7 +96,7 @@ pub(super) struct UploadedBody {
     responses((status = 201, body = UploadedBody, description = "A new version"),
               (status = 200, body = UploadedBody, description = "The newest version has these bytes already")))]
 pub(super) async fn upload(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     caller: Caller,
     At((number, stage, kind)): At<(TicketNumber, String, ArtifactKind)>,
     Query(query): Query<UploadQuery>,
@@ -106,10 +106,10 @@ pub(super) async fn upload(
     if input::media_type(&parts.headers).is_some_and(|t| t.starts_with("multipart/")) {
         return Err(input::unsupported("not-raw", "The body has to be the file itself, not a form."));
     }
-    let bytes = input::bytes(&parts.headers, body, state.services.limits().upload).await?;
+    let bytes = input::bytes(&parts.headers, body, api.services.limits().upload).await?;
     let filename = query.filename.unwrap_or_else(|| kind.to_string());
     let upload = Upload { kind, filename, bytes };
-    let uploaded = state.services.upload(&caller.0, number, &stage, upload).await?;
+    let uploaded = api.services.upload(&caller.0, number, &stage, upload).await?;
     let status = if uploaded.created { StatusCode::CREATED } else { StatusCode::OK };
     let body = UploadedBody {
         kind: uploaded.kind,
@@ -140,12 +140,12 @@ pub(super) struct DownloadQuery {
            DownloadQuery),
     responses((status = 200, content_type = "application/octet-stream", description = "The bytes")))]
 pub(super) async fn download(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     caller: Caller,
     At((number, stage, kind)): At<(TicketNumber, String, ArtifactKind)>,
     Query(query): Query<DownloadQuery>,
 ) -> Result<Response, Problem> {
-    let (artifact, bytes) = state.services.artifact(&caller.0, number, &stage, kind, query.version).await?;
+    let (artifact, bytes) = api.services.artifact(&caller.0, number, &stage, kind, query.version).await?;
     // Never a type that a browser runs, whatever the file says of itself.
     let text = std::str::from_utf8(&bytes).is_ok_and(|text| !text.contains('\0'));
     let media = if text { "text/plain; charset=utf-8" } else { "application/octet-stream" };

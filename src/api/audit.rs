@@ -32,7 +32,7 @@ pub(super) struct AuditQuery {
     params(AuditQuery),
     responses((status = 200, content_type = "application/x-ndjson", body = String)))]
 pub(super) async fn list(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     _: Caller,
     Query(query): Query<AuditQuery>,
 ) -> Result<Response, Problem> {
@@ -42,7 +42,7 @@ pub(super) async fn list(
         return Err(Problem::bad_request("bad-query", detail));
     }
     let mut lines = String::new();
-    for entry in state.services.audit_events(query.after, limit).await? {
+    for entry in api.services.audit_events(query.after, limit).await? {
         lines.push_str(&entry.event);
         lines.push('\n');
     }

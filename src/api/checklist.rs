@@ -31,13 +31,13 @@ pub(super) struct Attestation {
     request_body = Attestation,
     responses((status = 200, body = ItemBody)))]
 pub(super) async fn attest(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     caller: Caller,
     At((number, stage, item)): At<(TicketNumber, String, String)>,
     Body(body): Body<Attestation>,
 ) -> Result<Json<ItemBody>, Problem> {
-    state.services.tick(&caller.0, number, &stage, &item, body.done, &body.note).await?;
-    let dossier = state.services.dossier(&caller.0, number).await?;
+    api.services.tick(&caller.0, number, &stage, &item, body.done, &body.note).await?;
+    let dossier = api.services.dossier(&caller.0, number).await?;
     let facts = dossier.facts(&stage).ok_or_else(|| Problem::not_found("stage"))?;
     stage::item(&facts, &item).map(Json).ok_or_else(|| Problem::not_found("item"))
 }

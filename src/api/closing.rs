@@ -34,13 +34,13 @@ pub(super) struct ObservationInput {
     request_body = ObservationInput,
     responses((status = 200, body = StageBody)))]
 pub(super) async fn observe(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     caller: Caller,
     At((number, stage)): At<(TicketNumber, String)>,
     Body(body): Body<ObservationInput>,
 ) -> Result<Json<StageBody>, Problem> {
-    state.services.observe(&caller.0, number, &stage, body.verdict, &body.note).await?;
-    let dossier = state.services.dossier(&caller.0, number).await?;
+    api.services.observe(&caller.0, number, &stage, body.verdict, &body.note).await?;
+    let dossier = api.services.dossier(&caller.0, number).await?;
     stage::one(&dossier, &stage).map(Json)
 }
 
@@ -59,11 +59,11 @@ pub(super) struct CompletionInput {
     request_body = CompletionInput,
     responses((status = 200, body = TicketBody)))]
 pub(super) async fn complete(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     caller: Caller,
     At(number): At<TicketNumber>,
     Body(body): Body<CompletionInput>,
 ) -> Result<Json<TicketBody>, Problem> {
-    state.services.complete_ticket(&caller.0, number, &body.notes, body.retrospective.as_deref()).await?;
-    ticket::load(&state, &caller, number).await.map(Json)
+    api.services.complete_ticket(&caller.0, number, &body.notes, body.retrospective.as_deref()).await?;
+    ticket::load(&api, &caller, number).await.map(Json)
 }

@@ -94,7 +94,7 @@ struct LineBody {
     responses((status = 200, description = "The difference",
                content((DiffBody = "application/json"), (String = "text/x-diff")))))]
 pub(super) async fn show(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     caller: Caller,
     At((number, stage)): At<(TicketNumber, String)>,
     Query(query): Query<DiffQuery>,
@@ -105,7 +105,7 @@ pub(super) async fn show(
         Some(text) => side("to", text)?,
         None => SideName { stage, version: None },
     };
-    let found = state.services.diff(&caller.0, number, query.kind, &from, &to).await?;
+    let found = api.services.diff(&caller.0, number, query.kind, &from, &to).await?;
     let mut response = if wants_json(&headers) {
         Json(DiffBody::of(&found, &from, &to, query.hunk)).into_response()
     } else {

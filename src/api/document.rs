@@ -94,12 +94,11 @@ fn secure(operation: &mut Operation, access: Option<Access>) {
 pub(super) async fn show() -> Result<Response, Problem> {
     // Made once: anybody may ask for it, and it is always the same.
     static TEXT: OnceLock<Bytes> = OnceLock::new();
-    let text = match TEXT.get() {
-        Some(text) => text.clone(),
-        None => {
-            let json = super::openapi().to_json().map_err(|e| Problem::internal(e.to_string()))?;
-            TEXT.get_or_init(|| json.into()).clone()
-        }
+    let text = if let Some(text) = TEXT.get() {
+        text.clone()
+    } else {
+        let json = super::openapi().to_json().map_err(|e| Problem::internal(e.to_string()))?;
+        TEXT.get_or_init(|| json.into()).clone()
     };
     let media = HeaderValue::from_static("application/json");
     Ok(([(header::CONTENT_TYPE, media)], text).into_response())

@@ -1,9 +1,13 @@
 //! Around every answer: problems get their bodies, and nothing is cached or sniffed.
 
+use std::any::Any;
+
+use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
+use tower_http::catch_panic::CatchPanicLayer;
 
 use super::problem::Problem;
 
@@ -12,8 +16,20 @@ const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+
 /// Names that a secret in an address could have.
 const SECRET_NAMES: [&str; 6] = ["token", "access_token", "api_token", "apply_token", "api_key", "bearer"];
 
-/// The outermost layer.
-pub(super) async fn wrap(request: Request, next: Next) -> Response {
+/// Puts the envelope around a router: outermost, so that it also sees what is answered without a handler.
+pub(super) fn around<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    router.layer(CatchPanicLayer::custom(panicked)).layer(from_fn(wrap))
+}
+
+/// A fault of the portal is answered like any other.
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands the payload over")]
+fn panicked(payload: Box<dyn Any + Send>) -> Response {
+    let text =
+        payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
+    Problem::internal(format!("a handler panicked: {}", text.unwrap_or("it did not say why"))).into_response()
+}
+
+async fn wrap(request: Request, next: Next) -> Response {
     let operation = request.headers().get("x-request-id").and_then(|v| v.to_str().ok()).map(str::to_owned);
     let response = match check(request.uri()) {
         Ok(()) => next.run(request).await,
@@ -81,5 +97,40 @@ fn bare(status: StatusCode) -> Problem {
             "This address does not take that method; the Allow header names those that it takes.",
         ),
         _ => Problem::new(status, "request-failed", "The request can't be answered."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::routing::get;
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn answer(router: Router, path: &str) -> (StatusCode, serde_json::Value) {
+        let request = Request::builder().uri(path).header("x-request-id", "op-7");
+        let response = around(router).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.headers()[header::CONTENT_TYPE], PROBLEM_JSON);
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_without_its_words() {
+        let router = Router::new().route("/", get(async || -> StatusCode { panic!("the secret word") }));
+        let (status, body) = answer(router, "/").await;
+        assert_eq!((status, &body["code"]), (StatusCode::INTERNAL_SERVER_ERROR, &"internal".into()));
+        assert_eq!(body["instance"], "op-7");
+        assert!(!body.to_string().contains("secret word"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn what_the_framework_refuses_is_a_problem_too() {
+        let router = Router::new().route("/", get(async || StatusCode::SERVICE_UNAVAILABLE));
+        let (status, body) = answer(router, "/").await;
+        assert_eq!((status, &body["status"]), (StatusCode::SERVICE_UNAVAILABLE, &503.into()));
     }
 }

@@ -60,8 +60,8 @@ pub(super) struct FreezeList {
 /// List freezes
 #[utoipa::path(get, path = "/freezes", tag = "Incidents and freezes",
     responses((status = 200, body = FreezeList)))]
-pub(super) async fn list(State(state): State<ApiState>, _: Caller) -> Result<Json<FreezeList>, Problem> {
-    let rows = state.services.list_freezes().await?;
+pub(super) async fn list(State(api): State<ApiState>, _: Caller) -> Result<Json<FreezeList>, Problem> {
+    let rows = api.services.list_freezes().await?;
     Ok(Json(FreezeList { items: rows.into_iter().map(FreezeBody::of).collect() }))
 }
 
@@ -85,7 +85,7 @@ pub(super) struct NewFreeze {
     request_body = NewFreeze,
     responses((status = 201, body = FreezeBody)))]
 pub(super) async fn declare(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     caller: Caller,
     Body(new): Body<NewFreeze>,
 ) -> Result<(StatusCode, Json<FreezeBody>), Problem> {
@@ -96,6 +96,6 @@ pub(super) async fn declare(
         ends_at: new.ends_at,
         reason: new.reason,
     };
-    let row = state.services.declare_freeze(&caller.0, input).await?;
+    let row = api.services.declare_freeze(&caller.0, input).await?;
     Ok((StatusCode::CREATED, Json(FreezeBody::of(row))))
 }

@@ -133,13 +133,13 @@ impl GateBody {
            IntentBody),
     responses((status = 200, body = GatesBody)))]
 pub(super) async fn show(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     caller: Caller,
     At((number, stage)): At<(TicketNumber, String)>,
     Query(intent): Query<IntentBody>,
 ) -> Result<Json<GatesBody>, Problem> {
     let intent = intent.read()?;
-    let dossier = state.services.dossier(&caller.0, number).await?;
+    let dossier = api.services.dossier(&caller.0, number).await?;
     let facts =
         dossier.facts_for(&stage, Purpose::View, intent).ok_or_else(|| Problem::not_found("stage"))?;
     let report = gate::evaluate(&facts).map_err(|e| Problem::internal(e.to_string()))?;

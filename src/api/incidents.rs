@@ -71,13 +71,13 @@ pub(super) struct IncidentQuery {
     params(IncidentQuery),
     responses((status = 200, body = IncidentPage)))]
 pub(super) async fn list(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     _: Caller,
     Query(query): Query<IncidentQuery>,
 ) -> Result<Json<IncidentPage>, Problem> {
     let limit = i64::try_from(cursor::limit(query.limit)?).unwrap_or(i64::MAX);
     let before = cursor::read(query.cursor.as_deref())?;
-    let page = state.services.list_incidents(query.open, before, limit).await?;
+    let page = api.services.list_incidents(query.open, before, limit).await?;
     Ok(Json(IncidentPage {
         items: page.incidents.into_iter().map(IncidentBody::of).collect(),
         next_cursor: page.next.map(cursor::write),
@@ -98,11 +98,11 @@ pub(super) struct NewIncident {
     request_body = NewIncident,
     responses((status = 201, body = IncidentBody)))]
 pub(super) async fn declare(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     caller: Caller,
     Body(new): Body<NewIncident>,
 ) -> Result<(StatusCode, Json<IncidentBody>), Problem> {
-    let row = state.services.declare_incident(&caller.0, &new.application, &new.title).await?;
+    let row = api.services.declare_incident(&caller.0, &new.application, &new.title).await?;
     Ok((StatusCode::CREATED, Json(IncidentBody::of(row))))
 }
 
@@ -111,22 +111,22 @@ pub(super) async fn declare(
     params(("id" = String, Path, description = "The incident's id, or its number such as INC-1")),
     responses((status = 200, body = IncidentBody)))]
 pub(super) async fn resolve(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     caller: Caller,
     At(reference): At<String>,
 ) -> Result<Json<IncidentBody>, Problem> {
-    let id = find(&state, &reference).await?.ok_or_else(|| Problem::not_found("incident"))?;
-    let row = state.services.resolve_incident(&caller.0, id).await?;
+    let id = find(&api, &reference).await?.ok_or_else(|| Problem::not_found("incident"))?;
+    let row = api.services.resolve_incident(&caller.0, id).await?;
     Ok(Json(IncidentBody::of(row)))
 }
 
 /// The incident that somebody names by `INC-1` or by its id.
-pub(super) async fn find(state: &ApiState, reference: &str) -> Result<Option<IncidentId>, Problem> {
+pub(super) async fn find(api: &ApiState, reference: &str) -> Result<Option<IncidentId>, Problem> {
     if let Ok(id) = reference.parse() {
         return Ok(Some(id));
     }
     let number = reference.strip_prefix("INC-").filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
     let Some(number) = number.and_then(|digits| digits.parse::<i64>().ok()) else { return Ok(None) };
-    let page = state.services.list_incidents(false, number.checked_add(1), 1).await?;
+    let page = api.services.list_incidents(false, number.checked_add(1), 1).await?;
     Ok(page.incidents.first().filter(|row| row.number == number).map(|row| row.id))
 }

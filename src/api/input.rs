@@ -207,7 +207,7 @@ mod tests {
             (b"{\"name\": \"\0\"}", "bad-json", "control character"),
             (br#"{"name": "\u0000"}"#, "nul", "NUL"),
             (br#"{"name": "\\\u0000"}"#, "nul", "NUL"),
-            (br#"{"name": "\ud800"}"#, "bad-json", "surrogate"),
+            (br#"{"name": "\ud800"}"#, "bad-json", "hex escape"),
             (br#"{"name": "x", "nmae": 1}"#, "bad-field", "unknown field `nmae`"),
             (br#"{"name": "x", "name": "y"}"#, "bad-field", "duplicate field `name`"),
             (br"{}", "bad-field", "missing field `name`"),

@@ -26,7 +26,7 @@ mod ticket;
 mod tickets;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::any;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -49,13 +49,12 @@ pub struct ApiState {
 /// details too. The application sets `x-request-id` before; it names the operation in problems and in the log.
 pub fn router(state: ApiState) -> Router {
     let (router, _) = parts();
-    router
+    let router = router
         .route_layer(from_fn_with_state(state.clone(), idempotency::keyed))
         .route_layer(from_fn_with_state(state.clone(), access::guard))
         .route("/", any(envelope::unknown))
-        .fallback(envelope::unknown)
-        .layer(from_fn(envelope::wrap))
-        .with_state(state)
+        .fallback(envelope::unknown);
+    envelope::around(router).with_state(state)
 }
 
 /// The description that `/openapi.json` serves.

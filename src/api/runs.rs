@@ -86,8 +86,8 @@ impl RunBody {
 }
 
 /// The run as it is recorded now.
-pub(super) async fn load(state: &ApiState, caller: &Caller, id: RunId) -> Result<RunBody, Problem> {
-    let (run, facts) = state.services.run(&caller.0, id).await?;
+pub(super) async fn load(api: &ApiState, caller: &Caller, id: RunId) -> Result<RunBody, Problem> {
+    let (run, facts) = api.services.run(&caller.0, id).await?;
     Ok(RunBody::of(&run, &facts))
 }
 
@@ -96,11 +96,11 @@ pub(super) async fn load(state: &ApiState, caller: &Caller, id: RunId) -> Result
     params(("id" = String, Path, description = "The run's id")),
     responses((status = 200, body = RunBody)))]
 pub(super) async fn show(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     caller: Caller,
     At(id): At<RunId>,
 ) -> Result<Json<RunBody>, Problem> {
-    load(&state, &caller, id).await.map(Json)
+    load(&api, &caller, id).await.map(Json)
 }
 
 /// Where a piece of a log belongs.
@@ -131,7 +131,7 @@ pub(super) struct LogBody {
     request_body(content = String, content_type = "application/octet-stream"),
     responses((status = 200, body = LogBody)))]
 pub(super) async fn log(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     caller: Caller,
     At(id): At<RunId>,
     Query(query): Query<LogQuery>,
@@ -139,8 +139,8 @@ pub(super) async fn log(
 ) -> Result<Json<LogBody>, Problem> {
     let (parts, body) = request.into_parts();
     let bytes = input::bytes(&parts.headers, body, BODY_LIMIT).await?;
-    let log = state.services.append_log(&caller.0, id, query.offset, &bytes).await?;
-    let run = load(&state, &caller, id).await?;
+    let log = api.services.append_log(&caller.0, id, query.offset, &bytes).await?;
+    let run = load(&api, &caller, id).await?;
     Ok(Json(LogBody { run, next: log.next, cut: log.cut }))
 }
 
@@ -151,12 +151,12 @@ pub(super) async fn log(
     params(("id" = String, Path, description = "The run's id")),
     responses((status = 200, body = RunBody)))]
 pub(super) async fn heartbeat(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     caller: Caller,
     At(id): At<RunId>,
 ) -> Result<Json<RunBody>, Problem> {
-    state.services.heartbeat(&caller.0, id).await?;
-    load(&state, &caller, id).await.map(Json)
+    api.services.heartbeat(&caller.0, id).await?;
+    load(&api, &caller, id).await.map(Json)
 }
 
 /// How a run ended.
@@ -185,7 +185,7 @@ pub(super) struct FinishBody {
     request_body = FinishBody,
     responses((status = 200, body = RunBody)))]
 pub(super) async fn finish(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     caller: Caller,
     At(id): At<RunId>,
     Body(body): Body<FinishBody>,
@@ -198,6 +198,6 @@ pub(super) async fn finish(
         backup_restored: body.backup_restored,
         prior_tag_redeployed: body.prior_tag_redeployed,
     };
-    state.services.finish(&caller.0, id, finish).await?;
-    load(&state, &caller, id).await.map(Json)
+    api.services.finish(&caller.0, id, finish).await?;
+    load(&api, &caller, id).await.map(Json)
 }

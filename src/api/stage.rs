@@ -126,6 +126,10 @@ pub(super) struct PersonBody {
 
 /// A checklist item as it stands for the current evidence.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own that a program asks for by name"
+)]
 pub(super) struct ItemBody {
     #[schema(example = "release-frozen")]
     key: String,

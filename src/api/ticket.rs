@@ -85,13 +85,13 @@ struct CompletionBody {
 
 /// The ticket as it stands.
 pub(super) async fn load(
-    state: &ApiState,
+    api: &ApiState,
     caller: &Caller,
     number: TicketNumber,
 ) -> Result<TicketBody, Problem> {
-    let dossier = state.services.dossier(&caller.0, number).await?;
+    let dossier = api.services.dossier(&caller.0, number).await?;
     let completion = match dossier.ticket.state {
-        TicketState::Completed => state.services.completion(dossier.ticket.id).await?,
+        TicketState::Completed => api.services.completion(dossier.ticket.id).await?,
         TicketState::Draft | TicketState::Open | TicketState::Abandoned => None,
     };
     let completion = completion.map(|c| CompletionBody {

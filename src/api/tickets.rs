@@ -52,13 +52,13 @@ pub(super) struct NewTicket {
     request_body = NewTicket,
     responses((status = 201, body = TicketBody, headers(("Location" = String)))))]
 pub(super) async fn file(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     caller: Caller,
     Body(new): Body<NewTicket>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<TicketBody>), Problem> {
     let incident = match &new.emergency_incident {
         Some(reference) => Some(
-            incidents::find(&state, reference)
+            incidents::find(&api, reference)
                 .await?
                 .ok_or_else(|| Problem::field("emergency_incident", "There is no such incident."))?,
         ),
@@ -80,8 +80,8 @@ pub(super) async fn file(
         emergency,
         external_links: new.external_links,
     };
-    let number = state.services.file_ticket(&caller.0, &new.application, content).await?;
-    let body = ticket::load(&state, &caller, number).await?;
+    let number = api.services.file_ticket(&caller.0, &new.application, content).await?;
+    let body = ticket::load(&api, &caller, number).await?;
     let address = [(header::LOCATION, format!("{PREFIX}/tickets/{number}"))];
     Ok((StatusCode::CREATED, address, Json(body)))
 }
@@ -91,11 +91,11 @@ pub(super) async fn file(
     params(("number" = String, Path, description = "The ticket's number, such as CHG-1")),
     responses((status = 200, body = TicketBody)))]
 pub(super) async fn show(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     caller: Caller,
     At(number): At<TicketNumber>,
 ) -> Result<Json<TicketBody>, Problem> {
-    ticket::load(&state, &caller, number).await.map(Json)
+    ticket::load(&api, &caller, number).await.map(Json)
 }
 
 /// What the list is narrowed to.
@@ -210,7 +210,7 @@ impl TicketSummary {
     params(ListQuery),
     responses((status = 200, body = TicketPage)))]
 pub(super) async fn list(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     _: Caller,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<TicketPage>, Problem> {
@@ -222,24 +222,24 @@ pub(super) async fn list(
     }
     let requester = match &query.requester {
         None => None,
-        Some(text) => match requester(&state, text).await? {
+        Some(text) => match requester(&api, text).await? {
             Some(user) => Some(user),
             None => return Ok(Json(TicketPage { items: Vec::new(), next_cursor: None })),
         },
     };
     let filter =
         Filter { q, state: query.state, application: query.application, kind: query.kind, requester, before };
-    let page = state.services.list_tickets(&filter, limit).await?;
-    let now = state.services.now();
+    let page = api.services.list_tickets(&filter, limit).await?;
+    let now = api.services.now();
     Ok(Json(TicketPage {
         items: page.lines.into_iter().map(|line| TicketSummary::of(line, now)).collect(),
         next_cursor: page.next.map(cursor::write),
     }))
 }
 
-async fn requester(state: &ApiState, text: &str) -> Result<Option<UserId>, Problem> {
+async fn requester(api: &ApiState, text: &str) -> Result<Option<UserId>, Problem> {
     match text.parse() {
         Ok(id) => Ok(Some(id)),
-        Err(_) => Ok(state.services.find_user(text).await?.map(|user| user.id)),
+        Err(_) => Ok(api.services.find_user(text).await?.map(|user| user.id)),
     }
 }

@@ -48,6 +48,11 @@ pub(super) async fn identified(State(state): State<AppState>, mut request: Reque
     let id = state.env.uuid().to_string();
     let operation = tracing::info_span!("operation", id);
     request.extensions_mut().insert(OperationId(id.as_str().into()));
+    let header = HeaderValue::from_str(&id).ok();
+    if let Some(header) = header.clone() {
+        // Whatever a client sent under this name, the id is ours.
+        request.headers_mut().insert(REQUEST_ID, header);
+    }
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let started = Instant::now();
@@ -59,8 +64,8 @@ pub(super) async fn identified(State(state): State<AppState>, mut request: Reque
         tracing::info!(%method, route, status = status.as_u16(), micros, "answered");
     });
     state.metrics.answered(&method, route, status, took);
-    if let Ok(id) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID, id);
+    if let Some(header) = header {
+        response.headers_mut().insert(REQUEST_ID, header);
     }
     response
 }
@@ -84,20 +89,37 @@ pub(super) async fn drawn(site: State<WebState>, request: Request, next: Next) -
     if !request.uri().path().starts_with("/api/") {
         return pages(site, request, next).await;
     }
+    let operation = request.extensions().get::<OperationId>().cloned();
     let mut response = next.run(request).await;
     match response.extensions_mut().remove::<Failure>() {
-        Some(failure) => problem(failure.status()),
+        Some(failure) => {
+            let operation = operation.as_ref().map_or("", |id| &id.0);
+            failure.log(operation);
+            problem(failure.status(), operation)
+        }
         None => response,
     }
 }
 
-/// What stands around the API's handlers refused the request: RFC 9457.
-fn problem(status: StatusCode) -> Response {
+/// What stands around the API's handlers refused the request: RFC 9457, as the API itself says it.
+fn problem(status: StatusCode, operation: &str) -> Response {
     let title = status.canonical_reason().unwrap_or("Error");
     let code = title.to_ascii_lowercase().replace(' ', "-");
-    let body = serde_json::json!({"title": title, "status": status.as_u16(), "code": code}).to_string();
+    let detail = match status {
+        StatusCode::MISDIRECTED_REQUEST => "This is not the portal’s address.",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "Send it without compression.",
+        StatusCode::PAYLOAD_TOO_LARGE => "It is larger than anything that is taken here.",
+        StatusCode::SERVICE_UNAVAILABLE => {
+            "It took too long. Look whether it happened before you do it again."
+        }
+        _ => "Something went wrong here, not with you.",
+    };
+    let body = serde_json::json!({
+        "type": "about:blank", "title": title, "status": status.as_u16(), "code": code, "detail": detail,
+        "instance": operation,
+    });
     let kind = HeaderValue::from_static("application/problem+json");
-    (status, [(header::CONTENT_TYPE, kind)], body).into_response()
+    (status, [(header::CONTENT_TYPE, kind)], body.to_string()).into_response()
 }
 
 /// Turns a panic into the page of a fault. The process's panic hook has written where it was.

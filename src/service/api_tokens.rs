@@ -132,7 +132,7 @@ impl Services {
     /// # Errors
     /// Those of the store.
     pub async fn list_api_tokens(&self, user: UserId) -> Result<Vec<ApiToken>, ServiceError> {
-        Ok(api_tokens::list(&mut self.db.read().await?, user).await?)
+        Ok(api_tokens::list(&mut self.db.glance().await?, user).await?)
     }
 
     /// Who acts through this bearer token, with the owner's roles of this moment.
@@ -142,7 +142,7 @@ impl Services {
     pub async fn bearer_actor(&self, token: &str) -> Result<Actor, ServiceError> {
         let token = PlainToken::parse(TokenKind::Api, token).map_err(|_| bad_token())?;
         let now = self.now();
-        let mut read = self.db.read().await?;
+        let mut read = self.db.glance().await?;
         let found = api_tokens::bearer(&mut read, token.hash().digest(), now).await?.ok_or_else(bad_token)?;
         drop(read);
         if found.used_at.is_none_or(|used| now.since(used) >= TOUCH_EVERY) {

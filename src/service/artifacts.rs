@@ -64,7 +64,7 @@ impl Services {
         }
         check_filename(&filename)?;
         let content = {
-            let mut read = self.db.read().await?;
+            let mut read = self.db.glance().await?;
             let dossier = self.dossier_in(&mut read, actor, number).await?;
             dossier.ticket.content
         };
@@ -164,7 +164,7 @@ impl Services {
     /// Internal when the stored bytes are not the ones that were put there.
     pub async fn bytes_of(&self, sha256: Digest) -> Result<Bytes, ServiceError> {
         let (length, compressed) = {
-            let mut read = self.db.read().await?;
+            let mut read = self.db.glance().await?;
             artifacts::blob(&mut read, sha256).await?
         };
         let bytes = off_thread(move || {
@@ -202,7 +202,7 @@ impl Services {
 
     /// The canonical bytes behind an evidence digest.
     pub async fn evidence(&self, digest: Digest) -> Result<String, ServiceError> {
-        let mut read = self.db.read().await?;
+        let mut read = self.db.glance().await?;
         decisions::evidence(&mut read, digest).await?.ok_or(ServiceError::NotFound("evidence"))
     }
 }

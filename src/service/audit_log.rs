@@ -22,7 +22,7 @@ impl Services {
     /// # Errors
     /// Those of the store.
     pub async fn audit_events(&self, after: i64, limit: i64) -> Result<Vec<Entry>, ServiceError> {
-        let mut read = self.db.read().await?;
+        let mut read = self.db.glance().await?;
         Ok(audit::after(&mut read, after, limit.clamp(1, EVENTS_AT_ONCE)).await?)
     }
 
@@ -46,7 +46,7 @@ impl Services {
     /// # Errors
     /// Not found.
     pub async fn audit_event(&self, seq: i64) -> Result<Entry, ServiceError> {
-        let mut read = self.db.read().await?;
+        let mut read = self.db.glance().await?;
         audit::at(&mut read, seq).await?.ok_or(ServiceError::NotFound("audit event"))
     }
 }

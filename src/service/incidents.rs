@@ -121,7 +121,7 @@ impl Services {
     ) -> Result<IncidentPage, ServiceError> {
         let limit = limit.clamp(1, INCIDENTS_PER_PAGE);
         let before = cursor.unwrap_or(i64::MAX);
-        let mut read = self.db.read().await?;
+        let mut read = self.db.glance().await?;
         let mut incidents = incidents::list(&mut read, open_only, before, limit + 1).await?;
         let kept = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = incidents.len() > kept;
@@ -135,7 +135,7 @@ impl Services {
     /// # Errors
     /// Not found.
     pub async fn incident(&self, id: IncidentId) -> Result<IncidentRow, ServiceError> {
-        let mut read = self.db.read().await?;
+        let mut read = self.db.glance().await?;
         incidents::by_id(&mut read, id).await?.ok_or(ServiceError::NotFound("incident"))
     }
 
@@ -208,7 +208,7 @@ impl Services {
     /// # Errors
     /// Those of the store.
     pub async fn list_freezes(&self) -> Result<Vec<FreezeRow>, ServiceError> {
-        Ok(freezes::list(&mut self.db.read().await?).await?)
+        Ok(freezes::list(&mut self.db.glance().await?).await?)
     }
 }
 

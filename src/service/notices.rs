@@ -24,7 +24,7 @@ impl Services {
     /// # Errors
     /// Those of the store.
     pub async fn notices(&self) -> Result<Notices, ServiceError> {
-        let mut read = self.db.read().await?;
+        let mut read = self.db.glance().await?;
         let mut open = incidents::list(&mut read, true, i64::MAX, NAMED + 1).await?;
         let freeze = freezes::next(&mut read, self.now()).await?;
         let named = usize::try_from(NAMED).unwrap_or(usize::MAX);

@@ -60,7 +60,7 @@ impl Services {
     pub async fn queue_count(&self, actor: &Actor) -> Result<usize, ServiceError> {
         let now = self.now();
         let head = {
-            let mut read = self.db.read().await?;
+            let mut read = self.db.glance().await?;
             audit::head(&mut read).await?
         };
         if let Some(count) = self.queue_counts.get(actor.user, head, now) {
@@ -82,7 +82,8 @@ impl Services {
     /// Those of the store.
     pub async fn dossiers(&self, actor: &Actor, ids: &[TicketId]) -> Result<Vec<Dossier>, ServiceError> {
         let mut read = self.db.read().await?;
-        Ok(dossier::load(&mut read, &self.policies, ids, &[actor.user], self.now()).await?)
+        let which = dossier::Which::These(ids);
+        Ok(dossier::load(&mut read, &self.policies, which, &[actor.user], self.now()).await?)
     }
 }
 

@@ -272,7 +272,7 @@ impl Services {
         &self,
         stage: crate::domain::id::StageId,
     ) -> Result<Vec<artifacts::Post>, ServiceError> {
-        let mut read = self.db.read().await?;
+        let mut read = self.db.glance().await?;
         Ok(artifacts::posts(&mut read, stage).await?)
     }
 }

@@ -1,6 +1,6 @@
 //! What happens to a run after its token was redeemed: log, heartbeat, end, a person's verdict, the watch after it.
 
-use super::change::{Change, Lock};
+use super::change::{Change, Lock, still};
 use super::{ServiceError, Services};
 use crate::domain::digest::Digest;
 use crate::domain::facts::Facts;
@@ -39,7 +39,7 @@ pub struct LogState {
 impl Services {
     /// A run with the facts of its stage.
     pub async fn run(&self, actor: &Actor, id: RunId) -> Result<(Run, Facts), ServiceError> {
-        let mut read = self.db.read().await?;
+        let mut read = self.db.glance().await?;
         let place = runs::place(&mut read, id).await?.ok_or(ServiceError::NotFound("run"))?;
         let dossier = self.dossier_in(&mut read, actor, place.ticket).await?;
         let facts = dossier.facts(&place.stage).ok_or(ServiceError::NotFound("stage"))?;
@@ -50,13 +50,16 @@ impl Services {
 
     /// The signed grant that a run was opened with.
     pub async fn grant_of(&self, id: RunId) -> Result<String, ServiceError> {
-        let mut read = self.db.read().await?;
+        let mut read = self.db.glance().await?;
         Ok(runs::place(&mut read, id).await?.ok_or(ServiceError::NotFound("run"))?.grant_text)
     }
 
     /// Extends the lease of a running run.
     pub async fn heartbeat(&self, actor: &Actor, id: RunId) -> Result<Run, ServiceError> {
         let (run, facts) = self.reporting(actor, id).await?;
+        let mut tx = self.db.write().await?;
+        still(&mut tx, actor, self.now()).await?;
+        // Read after the right to write: waiting for it must not bring a lapsed lease back.
         let now = self.now();
         match run.status_at(now) {
             RunStatus::Running => {}
@@ -65,9 +68,6 @@ impl Services {
                 return Err(Refusal::RunEnded.into());
             }
         }
-        let mut tx = self.db.write().await?;
-        // Read again: waiting for the right to write must not bring a lapsed lease back.
-        let now = self.now();
         let until = now + facts.this.policy.run_lease;
         if !runs::extend_lease(&mut tx, id, now, until).await? {
             return Err(run_unknown());
@@ -118,7 +118,7 @@ impl Services {
 
     /// The end of a log: at most `chunks` of its newest pieces, as text.
     pub async fn log_tail(&self, id: RunId, chunks: i64) -> Result<String, ServiceError> {
-        let mut read = self.db.read().await?;
+        let mut read = self.db.glance().await?;
         let mut pieces = runs::log_tail(&mut read, id, chunks).await?;
         pieces.reverse();
         Ok(String::from_utf8_lossy(&pieces.concat()).into_owned())
@@ -126,7 +126,7 @@ impl Services {
 
     /// A whole log; its size is capped.
     pub async fn log_bytes(&self, id: RunId) -> Result<Vec<u8>, ServiceError> {
-        let mut read = self.db.read().await?;
+        let mut read = self.db.glance().await?;
         let chunks = runs::log_chunks(&mut read, id, 0, i64::MAX).await?;
         Ok(chunks.into_iter().flat_map(|(_, body)| body).collect())
     }
@@ -149,7 +149,7 @@ impl Services {
             }
         }
         let place = {
-            let mut read = self.db.read().await?;
+            let mut read = self.db.glance().await?;
             runs::place(&mut read, id).await?.ok_or(ServiceError::NotFound("run"))?
         };
         let mut change = self.change(actor, place.ticket, Lock::Ticket).await?;
@@ -188,6 +188,7 @@ impl Services {
         }
         tickets::raise_generation(&mut change.tx, facts.this.stage.id).await?;
         let log = log_digest(&mut change.tx, id).await?;
+        change.renew_next_stage(self, &facts, status).await?;
         let event = self
             .event("run.finished", Some(&change.actor))
             .of_ticket(change.ticket())
@@ -256,7 +257,7 @@ impl Services {
             text_rule(revision, 1, 64, false).map_err(|m| ServiceError::field("revision", m))?;
         }
         let place = {
-            let mut read = self.db.read().await?;
+            let mut read = self.db.glance().await?;
             runs::place(&mut read, id).await?.ok_or(ServiceError::NotFound("run"))?
         };
         let mut change = self.change(actor, place.ticket, Lock::Ticket).await?;
@@ -284,6 +285,7 @@ impl Services {
         runs::settle(&mut change.tx, id, &record, Some(&after)).await?;
         let log = log_digest(&mut change.tx, id).await?;
         change.entail(self, facts.this.stage.id, &decision, "settled").await?;
+        change.renew_next_stage(self, &facts, verdict.status()).await?;
         let event = self
             .event("run.settled", Some(&change.actor))
             .of_ticket(change.ticket())
@@ -337,7 +339,7 @@ impl Services {
     /// Writes down runs whose lease has lapsed. Says how many.
     pub async fn sweep(&self) -> Result<usize, ServiceError> {
         let lapsed = {
-            let mut read = self.db.read().await?;
+            let mut read = self.db.glance().await?;
             runs::lapsed(&mut read, self.now()).await?
         };
         let mut noted = 0;

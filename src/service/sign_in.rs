@@ -74,7 +74,7 @@ impl Services {
         // What is no address is nobody's, and costs what an unknown one costs.
         let email = address::normal(email).unwrap_or_default();
         let tries = self.try_once(Bucket::of_sign_in(&email, client)).await?;
-        let account = users::by_email(&mut self.db.read().await?, &email).await?;
+        let account = users::by_email(&mut self.db.glance().await?, &email).await?;
         let user = account.as_ref().map(|account| account.user.id);
         if let Some((account, hash)) = self.verified(&tries, account, &password).await?
             && let Some(signed_in) = self.begin_session(&tries, &account, &hash, client, agent).await?
@@ -157,7 +157,7 @@ impl Services {
         let Ok(token) = PlainToken::parse(TokenKind::Session, token) else { return Ok(None) };
         let now = self.now();
         let idle_since = now - self.limits.session_idle;
-        let mut read = self.db.read().await?;
+        let mut read = self.db.glance().await?;
         let Some(live) = sessions::live(&mut read, token.hash().digest(), now, idle_since).await? else {
             return Ok(None);
         };
@@ -198,7 +198,7 @@ impl Services {
     pub async fn own_sessions(&self, actor: &Actor) -> Result<Vec<SessionLine>, ServiceError> {
         authority::in_person(actor)?;
         let now = self.now();
-        let mut read = self.db.read().await?;
+        let mut read = self.db.glance().await?;
         Ok(sessions::standing(&mut read, actor.user, now, now - self.limits.session_idle).await?)
     }
 
@@ -285,7 +285,7 @@ impl Services {
     ) -> Result<(Account, PasswordHash), ServiceError> {
         authority::in_person(actor)?;
         let tries = self.try_once(Bucket::of_own_password(actor.user)).await?;
-        let account = existing(&mut self.db.read().await?, actor.user).await?;
+        let account = existing(&mut self.db.glance().await?, actor.user).await?;
         if let Some(found) = self.verified(&tries, Some(account), password).await? {
             self.take_back(&tries).await?;
             return Ok(found);

@@ -248,14 +248,14 @@ impl Services {
 
     /// The notes that closed a ticket.
     pub async fn completion(&self, id: TicketId) -> Result<Option<decisions::Completion>, ServiceError> {
-        let mut read = self.db.read().await?;
+        let mut read = self.db.glance().await?;
         Ok(decisions::completion(&mut read, id).await?)
     }
 
     /// A page of tickets, newest first. `limit` is at most 100.
     pub async fn list_tickets(&self, filter: &Filter, limit: usize) -> Result<TicketPage, ServiceError> {
         let limit = limit.clamp(1, 100);
-        let mut read = self.db.read().await?;
+        let mut read = self.db.glance().await?;
         let mut lines = tickets::list(&mut read, filter, i64::try_from(limit + 1).unwrap_or(101)).await?;
         let more = lines.len() > limit;
         lines.truncate(limit);
@@ -281,7 +281,8 @@ impl Services {
         let mut read = self.db.read().await?;
         let ids = tickets::open_ids(&mut read, i64::try_from(limit).unwrap_or(50)).await?;
         let now = self.now();
-        Ok(crate::store::dossier::load(&mut read, &self.policies, &ids, &[actor.user], now).await?)
+        let which = crate::store::dossier::Which::These(&ids);
+        Ok(crate::store::dossier::load(&mut read, &self.policies, which, &[actor.user], now).await?)
     }
 }
 

@@ -33,7 +33,7 @@ impl Services {
         ticket: TicketId,
         limit: i64,
     ) -> Result<Vec<TimelineEntry>, ServiceError> {
-        let mut read = self.db.read().await?;
+        let mut read = self.db.glance().await?;
         let entries = audit::newest(&mut read, Some(ticket), i64::MAX, limit.clamp(1, 100)).await?;
         entries.into_iter().map(read_entry).collect()
     }

@@ -158,7 +158,7 @@ impl Services {
         };
         let secret = PlainToken::parse(TokenKind::Apply, secret).map_err(|_| unknown())?;
         let found = {
-            let mut read = self.db.read().await?;
+            let mut read = self.db.glance().await?;
             apply_tokens::find(&mut read, secret.hash().digest()).await?.ok_or_else(unknown)?
         };
         let request = request_digest(&presented)?;

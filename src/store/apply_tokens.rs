@@ -32,36 +32,14 @@ impl Record for ApplyToken {
     }
 }
 
-/// Tokens of these stages, oldest first.
-pub async fn of_stages(conn: &mut impl Conn, stages: &[StageId]) -> Result<Vec<ApplyToken>, StoreError> {
-    if stages.is_empty() {
-        return Ok(Vec::new());
-    }
-    let list = super::dossier::placeholders(1, stages.len());
-    let mut query =
-        conn.sql_owned(format!("{COLUMNS} WHERE k.stage_id IN ({list}) ORDER BY k.released_at, k.id"));
-    for stage in stages {
-        query = query.bind(*stage);
-    }
-    query.all().await
+/// Asks for the tokens of `(stages)`, oldest first.
+pub(super) fn of_stages() -> String {
+    format!("{COLUMNS} WHERE k.stage_id IN (stages) ORDER BY k.released_at, k.id")
 }
 
-/// Tokens of these environments that nothing has ended, whoever's ticket they are of.
-pub async fn issued_in(
-    conn: &mut impl Conn,
-    environments: &[EnvironmentId],
-) -> Result<Vec<ApplyToken>, StoreError> {
-    if environments.is_empty() {
-        return Ok(Vec::new());
-    }
-    let list = super::dossier::placeholders(1, environments.len());
-    let mut query = conn.sql_owned(format!(
-        "{COLUMNS} WHERE k.state = 'issued' AND k.environment_id IN ({list}) ORDER BY k.id"
-    ));
-    for environment in environments {
-        query = query.bind(*environment);
-    }
-    query.all().await
+/// Asks for the tokens of `(environments)` that nothing has ended, whoever's ticket they are of.
+pub(super) fn issued_in() -> String {
+    format!("{COLUMNS} WHERE k.state = 'issued' AND k.environment_id IN (environments) ORDER BY k.id")
 }
 
 /// A new token.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
@@ -18,6 +19,7 @@ use sqlx::sqlite::{
 use sqlx::{AssertSqlSafe, PgPool, Postgres, SqlSafeStr, Sqlite, SqlitePool, Transaction};
 
 use super::StoreError;
+use super::batch::Batch;
 use super::query::{Pending, Query};
 
 /// The two databases that Countersign runs on.
@@ -86,11 +88,22 @@ impl Db {
     pub async fn read(&self) -> Result<Read, StoreError> {
         let link = match &self.pools {
             Pools::Sqlite { readers, .. } => Link::Sqlite(readers.begin_with("BEGIN DEFERRED").await?),
-            Pools::Postgres(pool) => {
-                Link::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?)
-            }
+            Pools::Postgres(pool) => Link::Postgres(pool.begin_with(POSTGRES_READ).await?),
         };
         Ok(Read(self.session(link)))
+    }
+
+    /// Reads without a transaction around it: each statement, or batch of statements, sees its own moment. Saves most of
+    /// what a single statement costs.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when no connection becomes free in time.
+    pub async fn glance(&self) -> Result<Glance, StoreError> {
+        let link = match &self.pools {
+            Pools::Sqlite { readers, .. } => Link::SqliteAlone(readers.acquire().await?),
+            Pools::Postgres(pool) => Link::PostgresAlone(pool.acquire().await?),
+        };
+        Ok(Glance(self.session(link)))
     }
 
     /// Begins to write. On SQLite there is one writer at a time; on PostgreSQL row locks keep writers apart.
@@ -141,6 +154,9 @@ impl Db {
         Session { link, queries: Arc::clone(&self.queries), failed: false }
     }
 }
+
+/// One moment for all statements.
+pub(super) const POSTGRES_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
 fn bad_address(why: &'static str) -> StoreError {
     StoreError::Database(sqlx::Error::Configuration(why.into()))
@@ -199,15 +215,15 @@ async fn open_postgres(url: &str, options: OpenOptions) -> Result<Pools, StoreEr
     Ok(Pools::Postgres(pool))
 }
 
-/// Something to run statements on: a [`Read`] or a [`Tx`].
+/// Something to run statements on: a [`Read`], a [`Glance`] or a [`Tx`].
 pub trait Conn: Send {
     #[doc(hidden)]
     fn session(&mut self) -> &mut Session;
 
     fn engine(&mut self) -> Engine {
         match self.session().link {
-            Link::Sqlite(_) => Engine::Sqlite,
-            Link::Postgres(_) => Engine::Postgres,
+            Link::Sqlite(_) | Link::SqliteAlone(_) => Engine::Sqlite,
+            Link::Postgres(_) | Link::PostgresAlone(_) => Engine::Postgres,
         }
     }
 
@@ -230,17 +246,32 @@ pub trait Conn: Send {
     fn sql_owned(&mut self, text: String) -> Query<'_> {
         self.session().query(AssertSqlSafe(text))
     }
+
+    /// Begins to gather statements that are sent together.
+    fn batch(&mut self) -> Batch<'_> {
+        Batch::new(self.session())
+    }
 }
 
 /// A read transaction: sees one moment of the database and can't change it. Ends when dropped.
 #[derive(Debug)]
 pub struct Read(Session);
 
+/// A connection for reading, without a transaction.
+#[derive(Debug)]
+pub struct Glance(Session);
+
 /// A write transaction. Dropping it without a commit undoes everything.
 #[derive(Debug)]
 pub struct Tx(Session);
 
 impl Conn for Read {
+    fn session(&mut self) -> &mut Session {
+        &mut self.0
+    }
+}
+
+impl Conn for Glance {
     fn session(&mut self) -> &mut Session {
         &mut self.0
     }
@@ -275,25 +306,32 @@ impl Tx {
         match link {
             Link::Sqlite(conn) => sqlx::raw_sql(text).execute(&mut **conn).await.map(|_| ())?,
             Link::Postgres(conn) => sqlx::raw_sql(text).execute(&mut **conn).await.map(|_| ())?,
+            Link::SqliteAlone(_) | Link::PostgresAlone(_) => return Err(unbegun()),
         }
         *failed = before;
         Ok(())
     }
 }
 
-/// An open transaction of either engine. Made by [`Db`]; used through [`Conn`].
+fn unbegun() -> StoreError {
+    StoreError::Corrupt("a write outside of a transaction".to_owned())
+}
+
+/// An open transaction of either engine, or a connection without one. Made by [`Db`]; used through [`Conn`].
 #[derive(Debug)]
 pub struct Session {
-    link: Link,
-    queries: Arc<AtomicU64>,
+    pub(super) link: Link,
+    pub(super) queries: Arc<AtomicU64>,
     /// A statement failed, or was abandoned while it ran.
-    failed: bool,
+    pub(super) failed: bool,
 }
 
 #[derive(Debug)]
-enum Link {
+pub(super) enum Link {
     Sqlite(Transaction<'static, Sqlite>),
     Postgres(Transaction<'static, Postgres>),
+    SqliteAlone(PoolConnection<Sqlite>),
+    PostgresAlone(PoolConnection<Postgres>),
 }
 
 impl Session {
@@ -302,6 +340,8 @@ impl Session {
         let pending = match link {
             Link::Sqlite(conn) => Pending::Sqlite(conn, SqliteArguments::default()),
             Link::Postgres(conn) => Pending::Postgres(conn, PgArguments::default()),
+            Link::SqliteAlone(conn) => Pending::Sqlite(conn, SqliteArguments::default()),
+            Link::PostgresAlone(conn) => Pending::Postgres(conn, PgArguments::default()),
         };
         Query::new(pending, text.into_sql_str(), queries, failed)
     }
@@ -313,6 +353,7 @@ impl Session {
         match self.link {
             Link::Sqlite(transaction) => transaction.commit().await?,
             Link::Postgres(transaction) => transaction.commit().await?,
+            Link::SqliteAlone(_) | Link::PostgresAlone(_) => return Err(unbegun()),
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ pub mod api_tokens;
 pub mod apply_tokens;
 pub mod artifacts;
 pub mod audit;
+pub mod batch;
 pub mod db;
 pub mod decisions;
 pub mod dossier;
@@ -31,7 +32,7 @@ pub mod users;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use db::{Conn, Db, Engine, OpenOptions, Read, Tx};
+pub use db::{Conn, Db, Engine, Glance, OpenOptions, Read, Tx};
 pub use error::StoreError;
 pub use query::Query;
 pub use row::{Record, RowRef};

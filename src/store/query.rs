@@ -29,9 +29,19 @@ pub(super) enum Pending<'c> {
     Postgres(&'c mut PgConnection, PgArguments),
 }
 
-enum Rows {
+/// What a statement answered.
+pub(super) enum Rows {
     Sqlite(Vec<SqliteRow>),
     Postgres(Vec<PgRow>),
+}
+
+impl Rows {
+    pub(super) fn read<T: Record>(self) -> Result<Vec<T>, StoreError> {
+        match self {
+            Self::Sqlite(rows) => rows.iter().map(|row| T::from_row(RowRef::Sqlite(row))).collect(),
+            Self::Postgres(rows) => rows.iter().map(|row| T::from_row(RowRef::Postgres(row))).collect(),
+        }
+    }
 }
 
 /// The only `match` on the engine for running a statement. A future dropped half-way leaves the transaction failed.
@@ -96,10 +106,7 @@ impl<'c> Query<'c> {
         let rows = execute!(self, |conn, statement|
             sqlite: Rows::Sqlite(statement.fetch_all(conn).await?),
             postgres: Rows::Postgres(statement.fetch_all(conn).await?));
-        match rows {
-            Rows::Sqlite(rows) => rows.iter().map(|row| T::from_row(RowRef::Sqlite(row))).collect(),
-            Rows::Postgres(rows) => rows.iter().map(|row| T::from_row(RowRef::Postgres(row))).collect(),
-        }
+        rows.read()
     }
 
     /// Runs a write and says how many rows it touched.

@@ -4,7 +4,7 @@ use super::row::row;
 use super::types::Json;
 use super::{Conn, Record, RowRef, StoreError, Tx};
 use crate::domain::digest::Digest;
-use crate::domain::id::{ApplyTokenId, EnvironmentId, RunId, StageId, TicketNumber};
+use crate::domain::id::{ApplyTokenId, RunId, TicketNumber};
 use crate::domain::run::{Run, RunStatus, Verdict};
 use crate::domain::time::Timestamp;
 
@@ -44,38 +44,19 @@ impl Record for Run {
     }
 }
 
-/// Runs of these stages, oldest first.
-pub async fn of_stages(conn: &mut impl Conn, stages: &[StageId]) -> Result<Vec<Run>, StoreError> {
-    if stages.is_empty() {
-        return Ok(Vec::new());
-    }
-    let list = super::dossier::placeholders(1, stages.len());
-    let mut query = conn.sql_owned(format!("{COLUMNS} WHERE r.stage_id IN ({list}) ORDER BY r.act"));
-    for stage in stages {
-        query = query.bind(*stage);
-    }
-    query.all().await
+/// Asks for the runs of `(stages)`, oldest first.
+pub(super) fn of_stages() -> String {
+    format!("{COLUMNS} WHERE r.stage_id IN (stages) ORDER BY r.act")
 }
 
-/// Runs of these environments that run, or of which nobody has said where they left the database.
-pub async fn unsettled_in(
-    conn: &mut impl Conn,
-    environments: &[EnvironmentId],
-) -> Result<Vec<Run>, StoreError> {
-    if environments.is_empty() {
-        return Ok(Vec::new());
-    }
-    let list = super::dossier::placeholders(1, environments.len());
+/// Asks for the runs of `(environments)` that run, or of which nobody has said where they left the database.
+pub(super) fn unsettled_in() -> String {
     // Two partial indexes, so two halves.
-    let mut query = conn.sql_owned(format!(
-        "{COLUMNS} WHERE r.status IN ('running', 'unknown') AND r.environment_id IN ({list}) UNION ALL \
+    format!(
+        "{COLUMNS} WHERE r.status IN ('running', 'unknown') AND r.environment_id IN (environments) UNION ALL \
          {COLUMNS} WHERE r.status IN ('failed', 'partial') AND r.revision_after IS NULL AND r.verdict IS NULL \
-         AND r.environment_id IN ({list}) ORDER BY id"
-    ));
-    for environment in environments {
-        query = query.bind(*environment);
-    }
-    query.all().await
+         AND r.environment_id IN (environments) ORDER BY id"
+    )
 }
 
 /// A run as it begins.

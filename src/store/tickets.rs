@@ -2,7 +2,7 @@
 
 use super::row::{RowRef, row};
 use super::types::Json;
-use super::{Conn, Record, StoreError, Tx};
+use super::{Conn, Engine, Record, StoreError, Tx};
 use crate::domain::facts::Stage;
 use crate::domain::id::{
     ApplicationId, EnvironmentId, PersonId, PolicyVersionId, StageId, TicketId, TicketNumber, UserId,
@@ -140,10 +140,6 @@ pub async fn lock_environment(tx: &mut Tx, environment: EnvironmentId) -> Result
         .bind(environment)
         .run_one()
         .await
-}
-
-pub async fn id_of(conn: &mut impl Conn, number: TicketNumber) -> Result<Option<TicketId>, StoreError> {
-    conn.sql("SELECT id FROM tickets WHERE number = $1").bind(number).optional().await
 }
 
 pub async fn set_state(
@@ -318,14 +314,29 @@ impl Record for Line {
     }
 }
 
+/// The fewest letters of a word that an index finds.
+const INDEXED: usize = 3;
+
 /// Tickets, newest number first.
 pub async fn list(conn: &mut impl Conn, filter: &Filter, limit: i64) -> Result<Vec<Line>, StoreError> {
+    // SQLite's index of words is a table of its own; PostgreSQL finds its one by itself.
+    let phrases = match conn.engine() {
+        Engine::Sqlite => phrases(&filter.q),
+        Engine::Postgres => None,
+    };
+    // Names are looked up last, so that no statistics ever make a planner begin with people.
     let mut text = String::from(
-        "SELECT t.id, t.number, t.title, t.kind, t.state, t.outcome, a.name AS application, t.release_tag, \
-         t.from_revision, t.to_revision, u.name AS requester_name, t.created_at, t.updated_at FROM tickets t \
-         JOIN applications a ON a.id = t.application_id JOIN users u ON u.id = t.requester WHERE t.number < $1",
+        "SELECT t.id, t.number, t.title, t.kind, t.state, t.outcome, t.release_tag, t.from_revision, t.to_revision, \
+         t.created_at, t.updated_at, (SELECT a.name FROM applications a WHERE a.id = t.application_id) AS application, \
+         (SELECT u.name FROM users u WHERE u.id = t.requester) AS requester_name FROM ",
     );
-    let mut n = 1;
+    text.push_str(match phrases {
+        None => "tickets t WHERE t.number < $1",
+        Some(_) => {
+            "tickets_search w CROSS JOIN tickets t ON t.number = w.rowid WHERE w.rowid < $1 AND w.tickets_search MATCH $2"
+        }
+    });
+    let mut n = if phrases.is_some() { 2 } else { 1 };
     let mut next = |clause: &str| {
         n += 1;
         text.push_str(&clause.replace('?', &format!("${n}")));
@@ -337,7 +348,7 @@ pub async fn list(conn: &mut impl Conn, filter: &Filter, limit: i64) -> Result<V
         next(" AND t.state = ?");
     }
     if filter.application.is_some() {
-        next(" AND a.name = ?");
+        next(" AND t.application_id = (SELECT a.id FROM applications a WHERE a.name = ?)");
     }
     if filter.kind.is_some() {
         next(" AND t.kind = ?");
@@ -345,8 +356,12 @@ pub async fn list(conn: &mut impl Conn, filter: &Filter, limit: i64) -> Result<V
     if filter.requester.is_some() {
         next(" AND t.requester = ?");
     }
-    next(" ORDER BY t.number DESC LIMIT ?");
+    let order = if phrases.is_some() { "w.rowid" } else { "t.number" };
+    next(&format!(" ORDER BY {order} DESC LIMIT ?"));
     let mut query = conn.sql_owned(text).bind(filter.before.unwrap_or(i64::MAX));
+    if let Some(phrases) = phrases {
+        query = query.bind(phrases);
+    }
     for word in &filter.q {
         let escaped = word.to_lowercase().replace('!', "!!").replace('%', "!%").replace('_', "!_");
         query = query.bind(format!("%{escaped}%"));
@@ -364,6 +379,17 @@ pub async fn list(conn: &mut impl Conn, filter: &Filter, limit: i64) -> Result<V
         query = query.bind(requester);
     }
     query.bind(limit).all().await
+}
+
+/// What to ask the index for, if it knows any of the words: all of those.
+fn phrases(words: &[String]) -> Option<String> {
+    let known: Vec<String> = words
+        .iter()
+        .map(|word| word.to_lowercase())
+        .filter(|word| word.chars().count() >= INDEXED && !word.contains('\0'))
+        .map(|word| format!("\"{}\"", word.replace('"', "\"\"")))
+        .collect();
+    (!known.is_empty()).then(|| known.join(" "))
 }
 
 row! {
@@ -387,20 +413,20 @@ pub async fn stage_lines(conn: &mut impl Conn, tickets: &[TicketId]) -> Result<V
     if tickets.is_empty() {
         return Ok(Vec::new());
     }
-    let mut query = conn.sql_owned(format!(
+    let mut batch = conn.batch();
+    batch.add(
         "SELECT s.ticket_id, e.name, s.position, r.status, r.lease_until, \
-         (SELECT count(*) FROM runs b WHERE b.undoes = r.id AND b.status = 'succeeded') AS rolled_back, \
-         (SELECT o.verdict FROM observations o WHERE o.run_id = r.id ORDER BY o.at DESC LIMIT 1) AS health, \
+         CASE WHEN r.id IS NULL THEN 0 ELSE (SELECT count(*) FROM runs b WHERE b.stage_id = s.id AND b.undoes = r.id \
+         AND b.status = 'succeeded') END AS rolled_back, \
+         CASE WHEN r.id IS NULL THEN NULL ELSE (SELECT o.verdict FROM observations o WHERE o.stage_id = s.id \
+         AND o.run_id = r.id ORDER BY o.at DESC LIMIT 1) END AS health, \
          (SELECT max(k.expires_at) FROM apply_tokens k WHERE k.stage_id = s.id AND k.state = 'issued') AS token_until \
          FROM stages s JOIN environments e ON e.id = s.environment_id LEFT JOIN runs r ON r.id = (SELECT x.id FROM runs x \
          WHERE x.stage_id = s.id AND x.direction = 'upgrade' ORDER BY x.act DESC LIMIT 1) \
-         WHERE s.ticket_id IN ({}) ORDER BY s.ticket_id, s.position",
-        super::dossier::placeholders(1, tickets.len())
-    ));
-    for id in tickets {
-        query = query.bind(*id);
-    }
-    query.all().await
+         WHERE s.ticket_id IN (?) ORDER BY s.ticket_id, s.position",
+        tickets,
+    );
+    batch.all().await?.next()
 }
 
 /// Open tickets, oldest first: whoever has a queue looks through these.

@@ -123,6 +123,13 @@ impl Failure {
     pub fn status(&self) -> StatusCode {
         self.0.status
     }
+
+    /// Writes the cause to the log, if there is one. To be done once, by whoever answers.
+    pub fn log(&self, operation: &str) {
+        if let Some(cause) = &self.0.cause {
+            tracing::error!(operation, status = self.0.status.as_u16(), cause, "a request failed");
+        }
+    }
 }
 
 impl IntoResponse for Failure {
@@ -221,7 +228,7 @@ pub async fn pages(State(site): State<WebState>, request: Request, next: Next) -
             return response;
         }
     };
-    let mut page = asked.draw(&site, *failure.0).await;
+    let mut page = asked.draw(&site, failure).await;
     // What the router said of itself: the methods of an address.
     if let Some(allow) = response.headers_mut().remove(header::ALLOW) {
         page.headers_mut().insert(header::ALLOW, allow);
@@ -268,11 +275,10 @@ impl Asked {
         paths::back(self.headers.get(header::REFERER).and_then(|value| value.to_str().ok()))
     }
 
-    async fn draw(&self, site: &Site, told: Told) -> Response {
+    async fn draw(&self, site: &Site, failure: Failure) -> Response {
         let operation = self.operation.as_ref().map_or("", |id| &id.0);
-        if let Some(cause) = &told.cause {
-            tracing::error!(operation, status = told.status.as_u16(), cause, "a page failed");
-        }
+        failure.log(operation);
+        let told = *failure.0;
         let shell = self.shell(site).await;
         let drawn = if told.status == StatusCode::CONFLICT && self.method == Method::POST {
             let mut page = RefusedPage {

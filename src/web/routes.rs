@@ -4,9 +4,7 @@ use axum::Router;
 
 use super::error::Failure;
 use super::site::WebState;
-use super::{
-    account, audit, completion, entry, freezes, incidents, people, policies, queue, stage, tickets,
-};
+use super::{account, audit, completion, entry, freezes, incidents, people, policies, queue, stage, tickets};
 
 /// All pages. What is asked for and not here is the page of a 404.
 pub fn router(site: WebState) -> Router {

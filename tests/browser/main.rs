@@ -8,15 +8,4 @@ mod driver;
 mod support;
 
 #[cfg(test)]
-mod smoke {
-    use crate::driver::{DESK, Driver};
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn the_driver_works() {
-        let driver = Driver::start().await;
-        let tab = driver.open("", DESK).await;
-        tab.goto("data:text/html,<button>Go</button>").await;
-        assert!(tab.can_press("Go").await);
-        driver.stop().await;
-    }
-}
+mod runbook;

@@ -3,6 +3,8 @@
 //! `cfg(test)` always holds here; it tells clippy that `expect` is as good in their helpers as in the tests.
 
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
 mod api;
 #[cfg(test)]
 mod architecture;

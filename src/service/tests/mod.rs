@@ -1,5 +1,17 @@
 //! Tests of whole use cases, on both engines.
 
+mod abuse;
+mod abuse_tokens;
 mod flow;
+mod properties;
+mod queries;
 pub(crate) mod replay;
+mod rules_evidence;
+mod rules_floors;
+mod rules_formats;
+mod rules_gates;
+mod rules_people;
+mod rules_rollback;
+mod rules_single;
+mod rules_tokens;
 pub(crate) mod scene;

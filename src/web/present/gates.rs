@@ -6,6 +6,7 @@ use crate::domain::blocker::{Blocker, GateKey, WaitsFor};
 use crate::domain::checklist;
 use crate::domain::gate::{Gate, GateStatus};
 use crate::domain::id::TicketNumber;
+use crate::domain::run::RunStatus;
 use crate::domain::transition::Action;
 use crate::domain::user::{Actor, Role};
 use crate::web::paths;
@@ -27,8 +28,11 @@ pub fn state(gate: &Gate) -> State {
 
 /// The nine gates at a glance. A stage that was applied had all of them open, or it would not have been.
 pub fn pips(stage: &Judged) -> Pips {
-    if stage.facts.this.standing_upgrade().is_some() {
-        return Pips(vec![State::Open; GateKey::ALL.len()]);
+    if stage.facts.this.standing_upgrade().is_some_and(|run| run.status == RunStatus::Succeeded) {
+        return match stage.as_applied() {
+            Some(then) if then.report.applicable() => Pips(then.report.gates.iter().map(state).collect()),
+            _ => Pips(vec![State::Open; GateKey::ALL.len()]),
+        };
     }
     Pips(stage.report.gates.iter().map(state).collect())
 }
@@ -82,7 +86,7 @@ fn blocked_words(stage: &Judged, gate: &Gate) -> (String, Prose) {
         GateKey::Checklist => {
             let items = checklist::preflight(&stage.facts);
             let done = items.iter().filter(|item| item.done).count();
-            (format!("Blocked: {done} of {} items.", items.len()), words(&gate.blockers).into())
+            (format!("Blocked: {done} of {} items.", items.len()), shortened(&gate.blockers).into())
         }
         GateKey::Approvals => approval_words(stage, gate),
         GateKey::DryRun
@@ -96,6 +100,16 @@ fn blocked_words(stage: &Judged, gate: &Gate) -> (String, Prose) {
             let lead = format!("Blocked: {}", capital(&blockers.next().unwrap_or_default()));
             (lead, blockers.collect::<Vec<_>>().join(" ").into())
         }
+    }
+}
+
+/// The first thing that is missing, and how many more the checklist below names.
+fn shortened(blockers: &[Blocker]) -> String {
+    match blockers {
+        [] => String::new(),
+        [only] => only.words(),
+        [first, second] => format!("{} {}", first.words(), second.words()),
+        [first, rest @ ..] => format!("{} {} more are below.", first.words(), rest.len()),
     }
 }
 
@@ -158,9 +172,13 @@ fn who(stage: &Judged, reader: &Actor, gate: &Gate) -> (Prose, Prose) {
             None => (Prose::new(), Prose::new()),
         };
     }
-    let others = capital(gate.cleared_by.as_deref().unwrap_or_default());
+    let others = match gate.key {
+        GateKey::Checklist => "A release engineer or CI".to_owned(),
+        _ => capital(gate.cleared_by.as_deref().unwrap_or_default()),
+    };
     if let Some((words, href)) = yours(stage, reader, gate) {
-        return (Prose::new().link(words, href), others.into());
+        let note = if is_mine(stage, reader, gate) { Prose::new() } else { others.into() };
+        return (Prose::new().link(words, href), note);
     }
     let note = match gate.clears_at {
         Some(at) => Prose::from("by itself ").until(Time::until(at, stage.now())),
@@ -184,7 +202,31 @@ fn place(key: GateKey) -> Prose {
     }
 }
 
-/// The way on for a reader who can clear this gate: words and address.
+/// Whether a blocked gate waits for this reader, as against offering them a page to look at.
+pub fn is_mine(stage: &Judged, reader: &Actor, gate: &Gate) -> bool {
+    let leads_somewhere = yours(stage, reader, gate).is_some();
+    match gate.key {
+        GateKey::SingleRun => {
+            let lost = |blocker: &Blocker| {
+                matches!(blocker, Blocker::RunUnsettled { status: RunStatus::Unknown, .. })
+            };
+            reader.has(Role::Engineer) && gate.blockers.iter().any(lost)
+        }
+        // What is incomplete or rejected is not reviewed yet, or any more.
+        GateKey::Review => {
+            leads_somewhere && stage.evidence_complete() && stage.report.tally.rejections.is_empty()
+        }
+        GateKey::Checklist
+        | GateKey::DryRun
+        | GateKey::Approvals
+        | GateKey::PreviousStage
+        | GateKey::Incidents
+        | GateKey::Freeze
+        | GateKey::Window => leads_somewhere,
+    }
+}
+
+/// The way on for a reader who can clear this gate, or look at what shuts it: words and address.
 pub fn yours(stage: &Judged, reader: &Actor, gate: &Gate) -> Option<(&'static str, String)> {
     if gate.status != GateStatus::Blocked {
         return None;

@@ -113,8 +113,8 @@ crate::on_both_engines! {
         wrong["starts_at"] = json!("2027-12-20T00:00:00Z");
         let problem = portal.call("POST", "/freezes").bearer(&board).json(&wrong).send().await.problem(422, "invalid");
         assert_eq!(problem["errors"][0]["field"], "ends_at");
-        let list = portal.call("GET", "/freezes").send().await.json();
-        assert_eq!(list["items"][0], declared.json());
+        let all = portal.call("GET", "/freezes").send().await.json();
+        assert_eq!(all["items"][0], declared.json());
     }
 
     async fn the_audit_log_comes_line_by_line(engine: Engine) {
