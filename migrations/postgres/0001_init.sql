@@ -232,7 +232,9 @@ CREATE TABLE ticks (
     note TEXT NOT NULL,
     user_id UUID NOT NULL REFERENCES users (id),
     api_token_id UUID REFERENCES api_tokens (id),
-    at TIMESTAMPTZ NOT NULL
+    at TIMESTAMPTZ NOT NULL,
+    -- The ticket's version that this act made: the order of acts, whatever clocks said.
+    act BIGINT NOT NULL
 );
 CREATE INDEX ticks_stage ON ticks (stage_id);
 
@@ -250,7 +252,9 @@ CREATE TABLE votes (
     choice TEXT NOT NULL CHECK (choice IN ('approve', 'reject', 'withdraw')),
     evidence BYTEA NOT NULL REFERENCES evidence (digest),
     comment TEXT NOT NULL,
-    at TIMESTAMPTZ NOT NULL
+    at TIMESTAMPTZ NOT NULL,
+    -- The ticket's version that this act made: the order of acts, whatever clocks said.
+    act BIGINT NOT NULL
 );
 CREATE INDEX votes_stage ON votes (stage_id);
 
@@ -304,9 +308,13 @@ CREATE TABLE runs (
     verdict TEXT,
     log_bytes BIGINT NOT NULL,
     log_cut BOOLEAN NOT NULL,
-    overran BOOLEAN NOT NULL
+    overran BOOLEAN NOT NULL,
+    -- The ticket's version that this act made: the order of acts, whatever clocks said.
+    act BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX runs_unsettled ON runs (environment_id) WHERE status IN ('running', 'unknown');
+CREATE INDEX runs_unverified ON runs (environment_id)
+    WHERE status IN ('failed', 'partial') AND revision_after IS NULL AND verdict IS NULL;
 CREATE INDEX runs_stage ON runs (stage_id);
 
 CREATE TABLE run_log (

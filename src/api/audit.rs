@@ -10,7 +10,7 @@ use super::ApiState;
 use super::access::Caller;
 use super::input::Query;
 use super::problem::Problem;
-use crate::service::audit_log::MOST_EVENTS;
+use crate::service::audit_log::EVENTS_AT_ONCE;
 
 /// Which events are wanted.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -20,7 +20,7 @@ pub(super) struct AuditQuery {
     /// The `seq` of the last event that the caller has; 0 for all.
     #[serde(default)]
     after: i64,
-    /// 1 to 1000, which it is if it is not said.
+    /// 1 to 500, which it is if it is not said.
     limit: Option<i64>,
 }
 
@@ -36,13 +36,13 @@ pub(super) async fn list(
     _: Caller,
     Query(query): Query<AuditQuery>,
 ) -> Result<Response, Problem> {
-    let limit = query.limit.unwrap_or(MOST_EVENTS);
-    if query.after < 0 || !(1..=MOST_EVENTS).contains(&limit) {
-        let detail = format!("after: 0 or a number of an event; limit: 1 to {MOST_EVENTS}.");
+    let limit = query.limit.unwrap_or(EVENTS_AT_ONCE);
+    if query.after < 0 || !(1..=EVENTS_AT_ONCE).contains(&limit) {
+        let detail = format!("after: 0 or a number of an event; limit: 1 to {EVENTS_AT_ONCE}.");
         return Err(Problem::bad_request("bad-query", detail));
     }
     let mut lines = String::new();
-    for entry in api.services.audit_after(query.after, limit).await? {
+    for entry in api.services.audit_events(query.after, limit).await? {
         lines.push_str(&entry.event);
         lines.push('\n');
     }

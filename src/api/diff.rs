@@ -11,10 +11,10 @@ use super::ApiState;
 use super::access::Caller;
 use super::input::{At, Query};
 use super::problem::Problem;
-use crate::domain::artifact::ArtifactKind;
+use crate::domain::artifact::{Artifact, ArtifactKind};
 use crate::domain::digest::Digest;
 use crate::domain::id::TicketNumber;
-use crate::service::diff::{Comparison, Hunk, Line, Side, SideName};
+use crate::service::diff::{DiffAnswer, DiffLine, Hunk, SideName, Tag};
 
 /// Lines after which an answer in JSON ends with its hunk; the rest is asked for.
 const LINES: usize = 5_000;
@@ -107,7 +107,7 @@ pub(super) async fn show(
     };
     let found = api.services.diff(&caller.0, number, query.kind, &from, &to).await?;
     let mut response = if wants_json(&headers) {
-        Json(DiffBody::of(query.kind, found, query.hunk)).into_response()
+        Json(DiffBody::of(&found, &from, &to, query.hunk)).into_response()
     } else {
         let media = HeaderValue::from_static("text/x-diff; charset=utf-8");
         ([(header::CONTENT_TYPE, media)], found.unified).into_response()
@@ -139,55 +139,59 @@ fn wants_json(headers: &HeaderMap) -> bool {
 }
 
 impl DiffBody {
-    fn of(kind: ArtifactKind, found: Comparison, first: usize) -> Self {
-        let total = found.hunks.len();
+    fn of(found: &DiffAnswer, from: &SideName, to: &SideName, first: usize) -> Self {
         let (mut hunks, mut lines) = (Vec::new(), 0);
-        for hunk in found.hunks.into_iter().skip(first) {
-            if lines > 0 && lines + hunk.lines.len() > LINES {
+        for hunk in found.hunks.iter().skip(first) {
+            if lines > 0 && lines + hunk.rows.len() > LINES {
                 break;
             }
-            lines += hunk.lines.len();
-            hunks.push(HunkBody::of(hunk));
+            lines += hunk.rows.len();
+            hunks.push(HunkBody::of(found, hunk));
         }
         let next = first.saturating_add(hunks.len());
         Self {
-            kind,
-            from: SideBody::of(found.from),
-            to: SideBody::of(found.to),
+            kind: found.new.kind,
+            from: SideBody::of(from, &found.old),
+            to: SideBody::of(to, &found.new),
             added: found.added,
             removed: found.removed,
             coarse: found.coarse,
             hunks,
-            next_hunk: (next < total).then_some(next),
+            next_hunk: (next < found.hunks.len()).then_some(next),
         }
     }
 }
 
 impl SideBody {
-    fn of(side: Side) -> Self {
-        Self { stage: side.stage, version: side.version, sha256: side.sha256 }
+    fn of(name: &SideName, artifact: &Artifact) -> Self {
+        Self { stage: name.stage.clone(), version: artifact.version, sha256: artifact.sha256 }
     }
 }
 
 impl HunkBody {
-    fn of(hunk: Hunk) -> Self {
+    fn of(found: &DiffAnswer, hunk: &Hunk) -> Self {
+        let lines = found.lines.get(hunk.rows.clone()).unwrap_or_default();
         Self {
             old_start: hunk.old_start,
             old_lines: hunk.old_lines,
             new_start: hunk.new_start,
             new_lines: hunk.new_lines,
-            lines: hunk.lines.into_iter().map(LineBody::of).collect(),
+            lines: lines.iter().map(|line| LineBody::of(found, line)).collect(),
         }
     }
 }
 
 impl LineBody {
-    fn of(line: Line) -> Self {
+    fn of(found: &DiffAnswer, line: &DiffLine) -> Self {
         Self {
-            tag: line.tag,
+            tag: match line.tag {
+                Tag::Equal => "equal",
+                Tag::Delete => "delete",
+                Tag::Insert => "insert",
+            },
             old_line: line.old_line,
             new_line: line.new_line,
-            text: line.text,
+            text: found.text(line).to_owned(),
             ended: line.ended,
         }
     }

@@ -64,6 +64,8 @@ pub struct Vote {
     pub evidence: Digest,
     pub comment: String,
     pub at: Timestamp,
+    /// The ticket's version that the vote made: its place in the order of acts.
+    pub act: i64,
 }
 
 /// What the database says of an account that voted, at this moment.
@@ -90,6 +92,8 @@ pub struct Tick {
     pub by_name: String,
     pub via: Option<ApiTokenId>,
     pub at: Timestamp,
+    /// The ticket's version that the tick made: its place in the order of acts.
+    pub act: i64,
 }
 
 /// An incident of the ticket's application.
@@ -211,6 +215,18 @@ impl StageRecord {
         artifact::current(&self.artifacts).into_iter().filter(|a| a.kind.is_evidence()).collect()
     }
 
+    /// The evidence that a run was approved with, whatever was uploaded since.
+    pub fn evidence_files_of(&self, run: &Run) -> Vec<&Artifact> {
+        let then = self.artifacts.iter().filter(|a| a.kind.is_evidence() && a.generation <= run.generation);
+        artifact::current(then)
+    }
+
+    /// The approvals that carried a run: what each person last said before it, of its evidence.
+    pub fn approvals_of(&self, run: &Run) -> Vec<&Vote> {
+        let said = latest_votes(self.votes.iter().filter(|v| v.act < run.act));
+        said.into_iter().filter(|v| v.choice == Choice::Approve && v.evidence == run.evidence).collect()
+    }
+
     pub fn last_upgrade(&self) -> Option<&Run> {
         run::last_upgrade(&self.runs)
     }
@@ -243,7 +259,7 @@ impl StageRecord {
 
     /// The tick of a smoke item that stands for this run.
     pub fn smoke_tick(&self, item: &str, run: RunId) -> Option<&Tick> {
-        self.ticks.iter().filter(|t| t.item == item && t.run == Some(run)).max_by_key(|t| t.at)
+        self.ticks.iter().filter(|t| t.item == item && t.run == Some(run)).max_by_key(|t| t.act)
     }
 
     /// The tick of a preflight item that stands for the current generation (RULES 14).
@@ -251,7 +267,7 @@ impl StageRecord {
         self.ticks
             .iter()
             .filter(|t| t.item == item && t.run.is_none() && t.generation == self.stage.generation)
-            .max_by_key(|t| t.at)
+            .max_by_key(|t| t.act)
     }
 
     /// Healthy only by a person's word, and by no other word on the same run (RULES 12).
@@ -292,10 +308,27 @@ impl Facts {
         self.this.standing_upgrade()
     }
 
-    /// A rollback of a run that ended whole rides on that run's approvals; after anything else the board is asked anew.
+    /// The run whose approvals carry a rollback: it ended whole, and no attempt to undo it has changed anything. After
+    /// anything else the board is asked anew (RULES 20).
+    pub fn ridden_run(&self) -> Option<&Run> {
+        let undone = self.undone().filter(|_| matches!(self.intent, Intent::Rollback(_)))?;
+        let whole = undone.status == RunStatus::Succeeded && undone.verdict.is_none();
+        let untouched = self
+            .this
+            .runs
+            .iter()
+            .filter(|r| r.undoes == Some(undone.id))
+            .all(|r| r.status == RunStatus::Failed && r.verdict.is_none() && !r.unverified());
+        (whole && untouched).then_some(undone)
+    }
+
     pub fn rides_on_approved_run(&self) -> bool {
-        matches!(self.intent, Intent::Rollback(_))
-            && self.undone().is_some_and(|r| r.status == RunStatus::Succeeded && r.verdict.is_none())
+        self.ridden_run().is_some()
+    }
+
+    /// The files that this authorisation covers: those that stand, or those of the run that a rollback rides on.
+    pub fn authorised_files(&self) -> Vec<&Artifact> {
+        self.ridden_run().map_or_else(|| self.this.evidence_files(), |run| self.this.evidence_files_of(run))
     }
 
     /// The revisions that the run to be authorised starts from and leads to.
@@ -304,8 +337,8 @@ impl Facts {
         match self.intent {
             Intent::Upgrade => (content.from_revision.clone(), content.to_revision.clone()),
             Intent::Rollback(_) => {
-                let actual = self.undone().and_then(|r| r.revision_after.clone());
-                (actual.unwrap_or_else(|| content.to_revision.clone()), content.from_revision.clone())
+                let actual = self.undone().and_then(|r| run::left_at(&self.this.runs, r.id, i64::MAX));
+                (actual.unwrap_or(&content.to_revision).to_owned(), content.from_revision.clone())
             }
         }
     }
@@ -321,18 +354,7 @@ impl Facts {
 
     /// The latest vote of each person, newest last.
     pub fn standing_votes(&self) -> Vec<&Vote> {
-        let mut latest: BTreeMap<PersonId, &Vote> = BTreeMap::new();
-        for vote in &self.this.votes {
-            match latest.get(&vote.person) {
-                Some(known) if (known.at, known.id) >= (vote.at, vote.id) => {}
-                Some(_) | None => {
-                    latest.insert(vote.person, vote);
-                }
-            }
-        }
-        let mut votes: Vec<&Vote> = latest.into_values().collect();
-        votes.sort_by_key(|v| (v.at, v.id));
-        votes
+        latest_votes(&self.this.votes)
     }
 
     /// Why this account can't approve this ticket, if it can't. The same function serves the vote, the count and the page.
@@ -352,6 +374,21 @@ impl Facts {
             None
         }
     }
+}
+
+fn latest_votes<'a>(votes: impl IntoIterator<Item = &'a Vote>) -> Vec<&'a Vote> {
+    let mut latest: BTreeMap<PersonId, &Vote> = BTreeMap::new();
+    for vote in votes {
+        match latest.get(&vote.person) {
+            Some(known) if known.act >= vote.act => {}
+            Some(_) | None => {
+                latest.insert(vote.person, vote);
+            }
+        }
+    }
+    let mut votes: Vec<&Vote> = latest.into_values().collect();
+    votes.sort_by_key(|v| v.act);
+    votes
 }
 
 /// Why an account's approval would not count.

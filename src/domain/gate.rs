@@ -4,13 +4,14 @@
 use super::blocker::{Blocker, GateKey, WaitsFor};
 use super::checklist;
 use super::digest::Digest;
+use super::earliest::{Earliest, earliest};
 use super::evidence::{self, Evidence};
 use super::facts::{Choice, Facts, Intent, Purpose, Vote};
 use super::named::named;
 use super::run::{Health, Method, RunStatus};
 use super::ticket::TicketState;
 use super::time::Timestamp;
-use super::window::{self, Span};
+use super::window::Span;
 
 named! {
     /// How a gate stands.
@@ -47,13 +48,6 @@ impl Gate {
             Some(WaitsFor::Time)
         }
     }
-}
-
-/// The first instant at which a stage could be applied, supposing that people act (RULES 11).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Earliest {
-    At(Timestamp),
-    Never { why: String },
 }
 
 /// Approvals, rejections and votes that do not count, person by person.
@@ -184,10 +178,9 @@ pub fn tally(facts: &Facts, evidence: Digest) -> Tally {
     for vote in facts.standing_votes() {
         let current = vote.evidence == evidence;
         match vote.choice {
-            Choice::Withdraw => {}
             // A rejection outlives its voter's membership: deactivating somebody must not open a gate.
             Choice::Reject if current => tally.rejections.push(vote.clone()),
-            Choice::Reject => {}
+            Choice::Reject | Choice::Withdraw => {}
             Choice::Approve if !current => tally.stale.push(vote.clone()),
             Choice::Approve if facts.approval_bar(vote.user, vote.person).is_some() => {
                 tally.barred.push(vote.clone());
@@ -294,10 +287,10 @@ fn single_run(facts: &Facts) -> Vec<Blocker> {
             }
         }
         Intent::Rollback(_) => {
-            let unsettled = facts.this.last_upgrade().is_some_and(|r| r.unsettled(facts.now));
-            if unsettled {
+            let last = facts.this.runs.iter().max_by_key(|r| r.act);
+            if last.is_some_and(|r| r.awaits_verdict(facts.now)) {
                 blockers.push(Blocker::VerdictFirst);
-            } else if facts.undone().is_none() {
+            } else if facts.undone().is_none() && !last.is_some_and(|r| r.unsettled(facts.now)) {
                 blockers.push(Blocker::NothingToRollBack);
             }
         }
@@ -432,71 +425,4 @@ fn open_words(facts: &Facts, key: GateKey, tally: &Tally) -> String {
         },
         GateKey::SingleRun => "Not applied yet; no token or run is under way here.".to_owned(),
     }
-}
-
-fn earliest(facts: &Facts) -> Earliest {
-    let never = |why: &str| Earliest::Never { why: why.to_owned() };
-    if facts.ticket.state != TicketState::Open {
-        return never("The ticket is closed.");
-    }
-    if facts.intent == Intent::Upgrade
-        && let Some(run) = facts.this.standing_upgrade()
-    {
-        return never(&Blocker::AlreadyApplied { status: run.status }.words());
-    }
-    let deadline = facts.this.report().map(|report| {
-        let snapshot = report.snapshot_taken_at + facts.this.policy.snapshot_max_age;
-        let rehearsal = report.finished_at + facts.this.policy.dry_run_max_age;
-        if snapshot <= rehearsal { (snapshot, "snapshot") } else { (rehearsal, "dry run") }
-    });
-    let free = facts.emergency() || matches!(facts.intent, Intent::Rollback(_));
-    let found = if free { Some(facts.now) } else { unforced(facts) };
-    match (found, deadline) {
-        (None, _) => never("Policy has no window outside a freeze in the next 400 days."),
-        (Some(at), Some((until, what))) if at >= until && !facts.rides_on_approved_run() => {
-            let word = if until <= facts.now { "expired" } else { "expires" };
-            never(&format!("The {what} {word} {}.", until.words()))
-        }
-        (Some(at), _) => Earliest::At(at),
-    }
-}
-
-/// Earliest instant by windows, soak and freezes.
-fn unforced(facts: &Facts) -> Option<Timestamp> {
-    let freezes = |stage: &str| -> Vec<Span> {
-        facts
-            .freezes
-            .iter()
-            .filter(|f| f.concerns(stage))
-            .map(|f| Span { start: f.starts_at, end: f.ends_at })
-            .collect()
-    };
-    let soaked = match &facts.previous {
-        None => facts.now,
-        Some(previous) => {
-            let ended = previous
-                .standing_upgrade()
-                .filter(|run| {
-                    run.status == RunStatus::Succeeded && previous.health(run) != Some(Health::Unhealthy)
-                })
-                .and_then(|run| previous.soaked_at(run));
-            match ended {
-                Some(at) => at,
-                None => {
-                    window::earliest_open(
-                        &previous.policy.windows,
-                        facts.now,
-                        &freezes(&previous.stage.name),
-                        None,
-                    )? + previous.policy.observe.max(previous.policy.soak)
-                }
-            }
-        }
-    };
-    window::earliest_open(
-        &facts.this.policy.windows,
-        soaked.max(facts.now),
-        &freezes(&facts.this.stage.name),
-        None,
-    )
 }

@@ -273,7 +273,7 @@ fn settle_run(facts: &Facts, actor: &Actor, run: RunId, note: &str) -> Result<De
     needs_role(actor, &[Role::Engineer, Role::Board])?;
     needs_session(actor)?;
     let run = facts.this.runs.iter().find(|r| r.id == run).ok_or(Refusal::NoRunYet)?;
-    if run.status_at(facts.now) != RunStatus::Unknown {
+    if !run.awaits_verdict(facts.now) {
         return Err(Refusal::RunNotUnknown);
     }
     needs_text(note, "note", "Say how you know what the run did.")?;
@@ -337,11 +337,11 @@ pub fn decide_ticket(
     let unsettled = stages.iter().any(|f| f.this.runs.iter().any(|r| r.unsettled(f.now)));
     match action {
         TicketAction::Edit if ran => Err(Refusal::RunHappened),
-        TicketAction::Edit => Ok(None),
         TicketAction::MovePolicy { newest: true } => Err(Refusal::PolicyCurrent),
-        TicketAction::MovePolicy { .. } if unsettled => Err(Refusal::RunUnsettled),
-        TicketAction::MovePolicy { .. } => Ok(None),
-        TicketAction::Abandon { .. } if unsettled => Err(Refusal::RunUnsettled),
+        TicketAction::MovePolicy { .. } | TicketAction::Abandon { .. } if unsettled => {
+            Err(Refusal::RunUnsettled)
+        }
+        TicketAction::Edit | TicketAction::MovePolicy { .. } => Ok(None),
         TicketAction::Abandon { .. } if stages.iter().any(|f| f.this.standing_upgrade().is_some()) => {
             Err(Refusal::RunHappened)
         }

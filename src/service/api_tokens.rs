@@ -11,8 +11,9 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::{Actor, Role, Scope, Via};
 use crate::domain::{address, authority};
 use crate::secret::token::{PlainToken, TokenKind};
-use crate::store::api_tokens::{self, ApiToken};
-use crate::store::{Json, users};
+use crate::store::{Json, api_tokens, users};
+
+pub use crate::store::api_tokens::ApiToken;
 
 /// Tokens that one person may hold at once.
 const MOST_PER_USER: i64 = 100;

@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::transition::{self, Action, Decision};
 use crate::domain::user::{Actor, Via};
 use crate::store::dossier;
-use crate::store::{Conn, Read, Tx, actors, apply_tokens, runs, tickets};
+use crate::store::{Conn, Read, Tx, actors, apply_tokens, gate_epoch, runs, tickets};
 
 /// What an act has to keep still.
 #[derive(Clone, Copy, Debug)]
@@ -47,13 +47,13 @@ impl Services {
         let mut events = Vec::new();
         match lock {
             Lock::Ticket => {}
-            Lock::Gates => tickets::lock_epoch(&mut tx).await?,
+            Lock::Gates => gate_epoch::raise(&mut tx).await.map(drop)?,
             Lock::Environment(stage) => {
                 let environment: EnvironmentId = tickets::environment_of(&mut tx, id, stage)
                     .await?
                     .ok_or(ServiceError::NotFound("stage"))?;
                 tickets::lock_environment(&mut tx, environment).await?;
-                tickets::lock_epoch(&mut tx).await?;
+                gate_epoch::raise(&mut tx).await.map(drop)?;
                 // Expired tokens hold the one place that an outstanding token has; make room for the next.
                 for token in apply_tokens::expire(&mut tx, environment, self.now()).await? {
                     events.push(self.event("token.expired", None).with("token", token.to_string()));
@@ -105,7 +105,11 @@ impl Services {
 }
 
 /// The actor as the database knows it now.
-async fn still(conn: &mut impl Conn, actor: &Actor, now: Timestamp) -> Result<Actor, ServiceError> {
+pub(super) async fn still(
+    conn: &mut impl Conn,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<Actor, ServiceError> {
     let gone = || ServiceError::Unauthenticated {
         code: "not-signed-in",
         message: "This account or token is not valid any more.".to_owned(),

@@ -2,17 +2,19 @@
 
 use jiff::SignedDuration;
 
+use super::change::still;
 use super::{ServiceError, Services};
 use crate::domain::authority;
 use crate::domain::id::{ApplicationId, FreezeId, IncidentId};
 use crate::domain::ticket::{FieldFault, text_rule};
 use crate::domain::time::Timestamp;
 use crate::domain::user::Actor;
+use crate::store::freezes::NewFreeze;
+use crate::store::incidents::NewIncident;
+use crate::store::{Tx, freezes, gate_epoch, incidents, policies};
+
 pub use crate::store::freezes::FreezeRow;
-use crate::store::freezes::{self, NewFreeze};
 pub use crate::store::incidents::IncidentRow;
-use crate::store::incidents::{self, NewIncident};
-use crate::store::{Tx, gate_epoch, policies};
 
 /// The most incidents that one page holds.
 pub const INCIDENTS_PER_PAGE: i64 = 200;
@@ -60,6 +62,8 @@ impl Services {
         }
         let mut tx = self.db.write().await?;
         gate_epoch::raise(&mut tx).await?;
+        let actor = &still(&mut tx, actor, self.now()).await?;
+        authority::declares_incidents(actor)?;
         let known = policies::application(&mut tx, application).await?;
         if known.is_none() {
             faults.insert(0, no_application());
@@ -88,6 +92,8 @@ impl Services {
         authority::declares_incidents(actor)?;
         let mut tx = self.db.write().await?;
         gate_epoch::raise(&mut tx).await?;
+        let actor = &still(&mut tx, actor, self.now()).await?;
+        authority::declares_incidents(actor)?;
         let before = incident(&mut tx, id).await?;
         if !incidents::resolve(&mut tx, id, actor.user, self.now()).await? {
             let message = format!("{} is resolved already.", before.label());
@@ -144,6 +150,8 @@ impl Services {
         let mut faults = input.check(now);
         let mut tx = self.db.write().await?;
         gate_epoch::raise(&mut tx).await?;
+        let actor = &still(&mut tx, actor, now).await?;
+        authority::declares_freezes(actor)?;
         let application = find_scope(&mut tx, &input, &mut faults).await?;
         if !faults.is_empty() {
             return Err(ServiceError::Invalid { faults });
@@ -183,6 +191,8 @@ impl Services {
         authority::declares_freezes(actor)?;
         let mut tx = self.db.write().await?;
         gate_epoch::raise(&mut tx).await?;
+        let actor = &still(&mut tx, actor, self.now()).await?;
+        authority::declares_freezes(actor)?;
         freeze(&mut tx, id).await?;
         if !freezes::end(&mut tx, id, actor.user, self.now()).await? {
             return Err(ServiceError::conflict("already-ended", "This freeze is over already."));

@@ -16,6 +16,7 @@ pub mod api_tokens;
 pub mod artifacts;
 pub mod audit_log;
 mod change;
+pub mod contents;
 pub mod diff;
 pub mod enrolment;
 pub mod error;
@@ -23,18 +24,23 @@ mod grant;
 pub mod idempotency;
 pub mod incidents;
 pub mod journal;
+pub mod notices;
 pub mod policies;
+pub mod queue;
 mod reading;
 pub mod review;
 pub mod runs;
 pub mod sign_in;
 mod throttle;
 pub mod tickets;
+pub mod timeline;
 pub mod tokens;
 pub mod users;
 
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use error::ServiceError;
 
@@ -60,6 +66,7 @@ pub struct Services {
     pub(crate) grant: Arc<GrantKey>,
     pub(crate) limits: Limits,
     pub(crate) policies: PolicyCache,
+    queue_counts: queue::QueueCounts,
 }
 
 impl Services {
@@ -71,7 +78,14 @@ impl Services {
             grant: Arc::new(grant),
             limits,
             policies: PolicyCache::default(),
+            queue_counts: queue::QueueCounts::default(),
         }
+    }
+
+    /// The same portal by another clock and other dice: what the demo plays its story with.
+    #[must_use]
+    pub fn with_env(&self, env: Env) -> Self {
+        Self { env, ..self.clone() }
     }
 
     /// The server's clock, the only one that counts.

@@ -8,8 +8,10 @@ use crate::domain::id::{ApplicationId, EnvironmentId, PolicyVersionId};
 use crate::domain::policy::{Policy, PolicyFault};
 use crate::domain::ticket::FieldFault;
 use crate::domain::user::Actor;
-use crate::store::policies::{self, NewVersion, PolicySummary, PolicyText};
-use crate::store::{Tx, gate_epoch};
+use crate::store::policies::NewVersion;
+use crate::store::{Tx, gate_epoch, policies};
+
+pub use crate::store::policies::{PolicySummary, PolicyText};
 
 /// What came of applying a policy file.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -71,6 +71,7 @@ impl Services {
             by_name: change.actor.name.clone(),
             via: change.actor.token(),
             at: change.now,
+            act: change.ticket().version,
         };
         decisions::insert_tick(&mut change.tx, self.env.uuid(), facts.this.stage.id, &tick).await?;
         change.entail(self, facts.this.stage.id, &decision, "attested").await?;
@@ -232,6 +233,12 @@ impl Services {
         let action = Action::Vote { choice, seen, comment: &comment, acknowledged };
         let decision = change.decide(&facts, &action)?;
         let current = evidence::of(&facts)?;
+        let same =
+            |v: &&Vote| v.user == change.actor.user && v.choice == choice && v.evidence == current.digest;
+        if let Some(standing) = facts.standing_votes().into_iter().find(same) {
+            // Two tabs, two clicks, one vote.
+            return Ok(standing.id);
+        }
         decisions::keep_evidence(&mut change.tx, &current).await?;
         let vote = Vote {
             id: VoteId(self.env.uuid()),
@@ -242,6 +249,7 @@ impl Services {
             evidence: current.digest,
             comment,
             at: change.now,
+            act: change.ticket().version,
         };
         decisions::insert_vote(&mut change.tx, facts.this.stage.id, &vote).await?;
         change.entail(self, facts.this.stage.id, &decision, "voted").await?;

@@ -21,6 +21,8 @@ use crate::secret::token::{PlainToken, TokenKind};
 use crate::store::sessions::{self, NewSession};
 use crate::store::users::{self, Account};
 
+pub use crate::store::sessions::Listed as SessionLine;
+
 /// Longer names of browsers are cut, in characters.
 const LONGEST_AGENT: usize = 200;
 
@@ -187,6 +189,17 @@ impl Services {
         if let Err(error) = touched.await {
             tracing::warn!(%error, "could not note that a session was used");
         }
+    }
+
+    /// Where the actor is signed in, the session last used first.
+    ///
+    /// # Errors
+    /// Refused to API tokens.
+    pub async fn own_sessions(&self, actor: &Actor) -> Result<Vec<SessionLine>, ServiceError> {
+        authority::in_person(actor)?;
+        let now = self.now();
+        let mut read = self.db.read().await?;
+        Ok(sessions::standing(&mut read, actor.user, now, now - self.limits.session_idle).await?)
     }
 
     /// Ends the actor's own session. One that has ended already stays so.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::change::Lock;
+use super::change::{Lock, still};
 use super::{ServiceError, Services};
 use crate::domain::digest::Digest;
 use crate::domain::facts::Stage;
@@ -13,6 +13,8 @@ use crate::domain::transition::{TicketAction, decide_ticket};
 use crate::domain::user::{Actor, Role, Scope};
 pub use crate::store::tickets::{Filter, Line, StageLine};
 use crate::store::{decisions, tickets};
+
+pub use crate::store::decisions::Completion;
 
 /// A listed ticket with its stages.
 #[derive(Clone, Debug)]
@@ -43,6 +45,8 @@ impl Services {
         may_file(actor)?;
         let mut faults = content.check().err().unwrap_or_default();
         let mut tx = self.db.write().await?;
+        let actor = &still(&mut tx, actor, self.now()).await?;
+        may_file(actor)?;
         let target = tickets::target(&mut tx, application).await?;
         let Some(target) = target else {
             faults.insert(

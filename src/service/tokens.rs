@@ -2,13 +2,14 @@
 //! does not type-check.
 
 use super::change::{Change, Lock};
+use super::grant::Granted;
 use super::{ServiceError, Services};
 use crate::domain::digest::Digest;
-use crate::domain::facts::{Facts, Intent, Purpose};
+use crate::domain::facts::{Facts, Intent, Purpose, Vote};
 use crate::domain::gate::{self, Clearance};
 use crate::domain::id::{ApplyTokenId, RunId, TicketNumber};
 use crate::domain::presented::{self, Expected};
-use crate::domain::run::{ApplyToken, Run, RunStatus, TokenState};
+use crate::domain::run::{ApplyToken, Method, Run, RunStatus, TokenState};
 use crate::domain::sql_digest::SqlDigest;
 use crate::domain::time::Timestamp;
 use crate::domain::transition::Action;
@@ -117,7 +118,7 @@ impl Services {
             .of_stage(&facts.this.stage.name)
             .with("token", token.id.to_string())
             .with("direction", token.direction.as_str())
-            .with("method", token.method.map(|m| m.as_str()))
+            .with("method", token.method.map(Method::as_str))
             .with("evidence", token.evidence.to_string())
             .with("waived", waived)
             .with("expires_at", token.expires_at.to_string());
@@ -248,6 +249,7 @@ impl Services {
             redeemed_via: change.actor.token(),
             sql_digest: presented.sql_digest.to_string(),
             evidence: token.evidence,
+            act: change.ticket().version,
             generation: facts.this.stage.generation,
             started_at: now,
             lease_until: now + facts.this.policy.run_lease,
@@ -262,7 +264,18 @@ impl Services {
             overran: false,
         };
         let tally = gate::tally(facts, token.evidence);
-        let grant = self.sign_grant(facts, &change.actor, token, &run, expected, &clearance, &tally)?;
+        let approvals: Vec<&Vote> = match facts.ridden_run() {
+            Some(undone) => facts.this.approvals_of(undone),
+            None => tally.approvals.iter().collect(),
+        };
+        let grant = self.sign_grant(&Granted {
+            facts,
+            token,
+            run: &run,
+            expected,
+            clearance: &clearance,
+            approvals: &approvals,
+        })?;
         let new = runs::NewRun {
             run: &run,
             idempotency_key: key,
@@ -282,7 +295,7 @@ impl Services {
             .with("sql_digest", run.sql_digest.as_str())
             .with("manifest_sha256", presented.manifest.map(|d| d.to_string()))
             .with("evidence", run.evidence.to_string())
-            .with("approvals", tally.approvals.iter().map(|v| v.id.to_string()).collect::<Vec<_>>())
+            .with("approvals", approvals.iter().map(|v| v.id.to_string()).collect::<Vec<_>>())
             .with("waived", waived)
             .with("grant_sha256", Digest::of(grant.as_bytes()).to_string());
         change.record(event);

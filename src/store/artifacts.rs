@@ -3,30 +3,10 @@
 use super::row::row;
 use super::types::Json;
 use super::{Conn, StoreError, Tx};
-use crate::domain::artifact::{Artifact, ArtifactKind, Finding};
+use crate::domain::artifact::{Artifact, Finding};
 use crate::domain::digest::Digest;
 use crate::domain::id::{ArtifactId, StageId, ThreadId, UserId};
 use crate::domain::time::Timestamp;
-
-row! {
-    /// The newest version of a kind.
-    #[derive(Clone, Debug)]
-    pub struct Newest { pub id: ArtifactId, pub version: i64, pub sha256: Digest, pub filename: String }
-}
-
-pub async fn newest(
-    conn: &mut impl Conn,
-    stage: StageId,
-    kind: ArtifactKind,
-) -> Result<Option<Newest>, StoreError> {
-    conn.sql(
-        "SELECT id, version, sha256, filename FROM artifacts WHERE stage_id = $1 AND kind = $2 ORDER BY version DESC LIMIT 1",
-    )
-    .bind(stage)
-    .bind(kind)
-    .optional()
-    .await
-}
 
 /// Keeps bytes under their digest; `compressed` is zstd.
 pub async fn put_blob(tx: &mut Tx, sha256: Digest, bytes: i64, compressed: &[u8]) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@ use super::row::row;
 use super::{Conn, StoreError, Tx};
 use crate::domain::audit::Event;
 use crate::domain::digest::Digest;
-use crate::domain::id::TicketId;
+use crate::domain::id::{TicketId, TicketNumber};
 use crate::domain::time::Timestamp;
 
 impl Tx {
@@ -68,6 +68,11 @@ row! {
     }
 }
 
+/// The number that the next event will have: as long as it stays, nothing has happened.
+pub async fn head(conn: &mut impl Conn) -> Result<i64, StoreError> {
+    conn.sql("SELECT next_seq FROM audit_head WHERE id = 1").one().await
+}
+
 /// Events after `after`, in order.
 pub async fn after(conn: &mut impl Conn, after: i64, limit: i64) -> Result<Vec<Entry>, StoreError> {
     conn.sql(
@@ -110,6 +115,73 @@ pub async fn newest(
             .await
         }
     }
+}
+
+/// What to look for in the log.
+#[derive(Clone, Debug, Default)]
+pub struct Search<'a> {
+    /// Only events before this one.
+    pub before: Option<i64>,
+    /// The part of an event's kind before the dot.
+    pub area: Option<&'a str>,
+    pub ticket: Option<TicketNumber>,
+    /// A part of the actor's name or address, in small letters.
+    pub who: Option<&'a str>,
+}
+
+/// Events that fit, newest first.
+pub async fn search(conn: &mut impl Conn, search: &Search<'_>, limit: i64) -> Result<Vec<Entry>, StoreError> {
+    let mut text = String::from(
+        "SELECT e.seq, e.at, e.kind, e.event, u.name FROM audit_events e LEFT JOIN users u ON u.id = e.user_id \
+         WHERE e.seq < $1",
+    );
+    let mut n = 1;
+    let mut next = |clause: &str| {
+        n += 1;
+        text.push_str(&clause.replace('?', &format!("${n}")));
+    };
+    if search.area.is_some() {
+        next(" AND e.kind LIKE ? ESCAPE '!'");
+    }
+    if search.ticket.is_some() {
+        next(" AND e.ticket_id = (SELECT t.id FROM tickets t WHERE t.number = ?)");
+    }
+    if search.who.is_some() {
+        next(" AND lower(u.name || ' ' || u.email) LIKE ? ESCAPE '!'");
+    }
+    next(" ORDER BY e.seq DESC LIMIT ?");
+    let mut query = conn.sql_owned(text).bind(search.before.unwrap_or(i64::MAX));
+    let literal = |text: &str| text.replace('!', "!!").replace('%', "!%").replace('_', "!_");
+    if let Some(area) = search.area {
+        query = query.bind(format!("{}.%", literal(area)));
+    }
+    if let Some(number) = search.ticket {
+        query = query.bind(number.0);
+    }
+    if let Some(who) = search.who {
+        query = query.bind(format!("%{}%", literal(&who.to_lowercase())));
+    }
+    query.bind(limit).all().await
+}
+
+/// One event.
+pub async fn at(conn: &mut impl Conn, seq: i64) -> Result<Option<Entry>, StoreError> {
+    conn.sql(
+        "SELECT e.seq, e.at, e.kind, e.event, u.name FROM audit_events e LEFT JOIN users u ON u.id = e.user_id \
+         WHERE e.seq = $1",
+    )
+    .bind(seq)
+    .optional()
+    .await
+}
+
+/// How many events there have been, by the head of the log, and by the newest event itself.
+pub async fn size(conn: &mut impl Conn) -> Result<(i64, i64), StoreError> {
+    conn.sql(
+        "SELECT h.next_seq - 1, COALESCE((SELECT MAX(e.seq) FROM audit_events e), 0) FROM audit_head h WHERE h.id = 1",
+    )
+    .one()
+    .await
 }
 
 /// The text behind a commitment, unless it was erased.

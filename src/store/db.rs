@@ -113,6 +113,19 @@ impl Db {
         self.queries.load(Ordering::Relaxed)
     }
 
+    /// Copies a SQLite database into a new file, as it is at this moment, while others go on writing.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] on PostgreSQL, which has tools of its own; when the file exists or can't be written.
+    pub async fn copy_to(&self, path: &str) -> Result<(), StoreError> {
+        let Pools::Sqlite { writer, .. } = &self.pools else {
+            return Err(bad_address("only a SQLite database is copied by this program"));
+        };
+        // A statement of its own: VACUUM refuses to run inside a transaction.
+        sqlx::query("VACUUM INTO $1").bind(path).execute(writer).await?;
+        Ok(())
+    }
+
     /// Waits for what is running and closes all connections.
     pub async fn close(&self) {
         match &self.pools {

@@ -4,7 +4,7 @@ use super::row::row;
 use super::{Conn, StoreError, Tx};
 use crate::domain::evidence::Evidence;
 use crate::domain::facts::{Tick, Vote};
-use crate::domain::id::{ApiTokenId, FindingId, RunId, StageId, TicketId, UserId};
+use crate::domain::id::{ApiTokenId, FindingId, StageId, TicketId, UserId};
 use crate::domain::run::Observation;
 use crate::domain::ticket::TicketOutcome;
 use crate::domain::time::Timestamp;
@@ -30,8 +30,8 @@ pub async fn evidence(
 
 pub async fn insert_tick(tx: &mut Tx, id: uuid::Uuid, stage: StageId, tick: &Tick) -> Result<(), StoreError> {
     tx.sql(
-        "INSERT INTO ticks (id, stage_id, item, generation, run_id, done, note, user_id, api_token_id, at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "INSERT INTO ticks (id, stage_id, item, generation, run_id, done, note, user_id, api_token_id, at, act) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(id)
     .bind(stage)
@@ -43,14 +43,15 @@ pub async fn insert_tick(tx: &mut Tx, id: uuid::Uuid, stage: StageId, tick: &Tic
     .bind(tick.by)
     .bind(tick.via)
     .bind(tick.at)
+    .bind(tick.act)
     .run_one()
     .await
 }
 
 pub async fn insert_vote(tx: &mut Tx, stage: StageId, vote: &Vote) -> Result<(), StoreError> {
     tx.sql(
-        "INSERT INTO votes (id, stage_id, user_id, person_id, choice, evidence, comment, at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO votes (id, stage_id, user_id, person_id, choice, evidence, comment, at, act) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(vote.id)
     .bind(stage)
@@ -60,6 +61,7 @@ pub async fn insert_vote(tx: &mut Tx, stage: StageId, vote: &Vote) -> Result<(),
     .bind(vote.evidence)
     .bind(vote.comment.as_str())
     .bind(vote.at)
+    .bind(vote.act)
     .run_one()
     .await
 }
@@ -164,14 +166,4 @@ pub async fn insert_alarm(
         .bind(at)
         .run_one()
         .await
-}
-
-/// The last upgrade run of a stage: what smoke reports and monitoring belong to.
-pub async fn last_upgrade(conn: &mut impl Conn, stage: StageId) -> Result<Option<RunId>, StoreError> {
-    conn.sql(
-        "SELECT id FROM runs WHERE stage_id = $1 AND direction = 'upgrade' ORDER BY started_at DESC, id DESC LIMIT 1",
-    )
-    .bind(stage)
-    .optional()
-    .await
 }

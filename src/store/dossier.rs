@@ -18,7 +18,7 @@ use crate::domain::id::{
 };
 use crate::domain::policy::Policy;
 use crate::domain::run::{Health, Observation};
-use crate::domain::ticket::Ticket;
+use crate::domain::ticket::{Ticket, author_keys};
 use crate::domain::time::Timestamp;
 
 /// Policies as parsed. A version never changes, so each is read once.
@@ -270,6 +270,7 @@ row! {
         name: String,
         api_token_id: Option<ApiTokenId>,
         at: Timestamp,
+        act: i64,
     }
 }
 
@@ -284,6 +285,7 @@ row! {
         evidence: Digest,
         comment: String,
         at: Timestamp,
+        act: i64,
     }
 }
 
@@ -349,14 +351,14 @@ impl Parts {
                 conn,
                 "SELECT k.*, u.name FROM ticks k JOIN users u ON u.id = k.user_id WHERE k.stage_id IN",
                 stages,
-                "ORDER BY k.at, k.id",
+                "ORDER BY k.act",
             )
             .await?,
             votes: by_ids(
                 conn,
                 "SELECT v.*, u.name FROM votes v JOIN users u ON u.id = v.user_id WHERE v.stage_id IN",
                 stages,
-                "ORDER BY v.at, v.id",
+                "ORDER BY v.act",
             )
             .await?,
             tokens: super::apply_tokens::of_stages(conn, stages).await?,
@@ -418,6 +420,7 @@ impl Parts {
                     by_name: k.name,
                     via: k.api_token_id,
                     at: k.at,
+                    act: k.act,
                 })
                 .collect(),
             votes: take(&mut self.votes, |r| r.stage_id == id)
@@ -431,6 +434,7 @@ impl Parts {
                     evidence: v.evidence,
                     comment: v.comment,
                     at: v.at,
+                    act: v.act,
                 })
                 .collect(),
             tokens: take(&mut self.tokens, |r| r.stage == id),
@@ -595,7 +599,7 @@ impl Around {
         now: Timestamp,
     ) -> Dossier {
         let named: BTreeSet<String> =
-            ticket.content.authors.iter().map(|a| a.trim().to_lowercase()).collect();
+            ticket.content.authors.iter().flat_map(|a| author_keys(a)).map(str::to_lowercase).collect();
         let mut contributors: BTreeSet<PersonId> =
             self.contributors.iter().filter(|c| c.ticket_id == ticket.id).map(|c| c.person_id).collect();
         contributors.extend(
@@ -679,15 +683,20 @@ async fn authors(
     conn: &mut impl Conn,
     tickets: &HashMap<TicketId, Ticket>,
 ) -> Result<Vec<AccountRow>, StoreError> {
-    let named: BTreeSet<String> =
-        tickets.values().flat_map(|t| &t.content.authors).map(|a| a.trim().to_lowercase()).collect();
+    // As typed and in small letters: SQLite's lower() knows ASCII only.
+    let named: BTreeSet<String> = tickets
+        .values()
+        .flat_map(|t| &t.content.authors)
+        .flat_map(|a| author_keys(a))
+        .flat_map(|a| [a.to_owned(), a.to_lowercase()])
+        .collect();
     if named.is_empty() {
         return Ok(Vec::new());
     }
     let list = placeholders(1, named.len());
     let mut query = conn.sql_owned(format!(
         "SELECT u.id, u.person_id, u.email, u.name, u.active, u.created_at, (SELECT count(*) FROM user_roles r \
-         WHERE r.user_id = u.id AND r.role = 'board') AS board FROM users u WHERE u.email IN ({list}) OR lower(u.name) IN ({list})"
+         WHERE r.user_id = u.id AND r.role = 'board') AS board FROM users u WHERE u.email IN ({list}) OR u.name IN ({list}) OR lower(u.name) IN ({list})"
     ));
     for name in &named {
         query = query.bind(name.as_str());

@@ -50,6 +50,14 @@ pub async fn list(conn: &mut impl Conn) -> Result<Vec<FreezeRow>, StoreError> {
     conn.sql(select_freeze!("ORDER BY f.ends_at DESC, f.id LIMIT $1")).bind(LISTED).all().await
 }
 
+/// The freeze that is on, or else the one that comes next.
+pub async fn next(conn: &mut impl Conn, now: Timestamp) -> Result<Option<FreezeRow>, StoreError> {
+    conn.sql(select_freeze!("WHERE f.ends_at > $1 ORDER BY f.starts_at, f.id LIMIT 1"))
+        .bind(now)
+        .optional()
+        .await
+}
+
 /// A freeze as it is declared.
 pub struct NewFreeze<'a> {
     pub id: FreezeId,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::row::row;
 use super::users::roles;
 use super::{Conn, Record, RowRef, StoreError, Tx};
 use crate::domain::digest::Digest;
@@ -80,6 +81,36 @@ pub async fn live(
     .bind(now)
     .bind(idle_since)
     .optional()
+    .await
+}
+
+row! {
+    /// A session, as its owner sees it.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Listed {
+        pub id: SessionId,
+        /// What the browser called itself.
+        pub agent: String,
+        pub created_at: Timestamp,
+        pub seen_at: Timestamp,
+    }
+}
+
+/// A user's sessions that still stand, the one last used first, at most 100.
+pub async fn standing(
+    conn: &mut impl Conn,
+    user: UserId,
+    now: Timestamp,
+    idle_since: Timestamp,
+) -> Result<Vec<Listed>, StoreError> {
+    conn.sql(
+        "SELECT id, agent, created_at, seen_at FROM sessions WHERE user_id = $1 AND expires_at > $2 AND seen_at > $3 \
+         ORDER BY seen_at DESC, id LIMIT 100",
+    )
+    .bind(user)
+    .bind(now)
+    .bind(idle_since)
+    .all()
     .await
 }
 

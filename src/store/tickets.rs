@@ -142,11 +142,6 @@ pub async fn lock_environment(tx: &mut Tx, environment: EnvironmentId) -> Result
         .await
 }
 
-/// The third lock: whatever closes gates for many tickets goes through this row.
-pub async fn lock_epoch(tx: &mut Tx) -> Result<(), StoreError> {
-    tx.sql("UPDATE gate_epoch SET epoch = epoch + 1 WHERE id = 1").run_one().await
-}
-
 pub async fn id_of(conn: &mut impl Conn, number: TicketNumber) -> Result<Option<TicketId>, StoreError> {
     conn.sql("SELECT id FROM tickets WHERE number = $1").bind(number).optional().await
 }
@@ -398,7 +393,7 @@ pub async fn stage_lines(conn: &mut impl Conn, tickets: &[TicketId]) -> Result<V
          (SELECT o.verdict FROM observations o WHERE o.run_id = r.id ORDER BY o.at DESC LIMIT 1) AS health, \
          (SELECT max(k.expires_at) FROM apply_tokens k WHERE k.stage_id = s.id AND k.state = 'issued') AS token_until \
          FROM stages s JOIN environments e ON e.id = s.environment_id LEFT JOIN runs r ON r.id = (SELECT x.id FROM runs x \
-         WHERE x.stage_id = s.id AND x.direction = 'upgrade' ORDER BY x.started_at DESC LIMIT 1) \
+         WHERE x.stage_id = s.id AND x.direction = 'upgrade' ORDER BY x.act DESC LIMIT 1) \
          WHERE s.ticket_id IN ({}) ORDER BY s.ticket_id, s.position",
         super::dossier::placeholders(1, tickets.len())
     ));

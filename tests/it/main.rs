@@ -8,5 +8,8 @@ mod api;
 mod architecture;
 
 #[cfg(test)]
+mod http;
+
+#[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;

@@ -2,4 +2,7 @@
 //!
 //! Nothing here decides whether a test passes, and nothing here writes to the database of a running application.
 
+pub mod app;
+pub mod client;
 pub mod database;
+pub mod play;

@@ -10,7 +10,7 @@ on_both_engines! {
     all_failures_look_and_cost_the_same, an_account_is_throttled_however_it_is_spelled, a_network_is_throttled,
     one_network_cant_lock_an_owner_out_of_another, many_at_once_dont_slip_past_the_count, success_is_not_counted,
     a_session_ends_when_it_is_idle_or_old, a_session_is_one_query_and_seldom_a_write, signing_out_ends_one_or_all,
-    changing_the_password_ends_other_sessions, reauthentication_is_throttled_and_audited, forms_of_each_session_differ,
+    changing_the_password_ends_other_sessions, of_two_password_changes_one_wins, reauthentication_is_throttled_and_audited, forms_of_each_session_differ,
     text_from_outside_is_harmless,
 }
 
@@ -228,6 +228,18 @@ async fn changing_the_password_ends_other_sessions(services: &Services, _: &Play
     assert!(services.sign_in(ADA, password(), DESK, "test").await.is_err());
     let renewed = PlainPassword::given(renewed.to_owned());
     assert!(services.sign_in(ADA, renewed, DESK, "test").await.is_ok());
+}
+
+/// Whoever changes it second was checked against a password that holds no more.
+async fn of_two_password_changes_one_wins(services: &Services, _: &PlayedClock) {
+    for round in 0..5 {
+        let actor = person(services, &format!("ada{round}@example.org"), &[Role::Admin]).await;
+        let (first, second) = tokio::join!(
+            services.change_password(&actor, password(), "another ship, another star".to_owned()),
+            services.change_password(&actor, password(), "a third ship, a third star".to_owned()),
+        );
+        assert!(first.is_ok() != second.is_ok(), "{first:?} {second:?}");
+    }
 }
 
 async fn reauthentication_is_throttled_and_audited(services: &Services, clock: &PlayedClock) {

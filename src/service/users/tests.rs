@@ -12,7 +12,7 @@ use crate::service::testing::{
 on_both_engines! {
     an_account_is_added_enrolled_and_signed_in, a_link_is_good_once, a_link_expires, an_address_is_one_account,
     refusals_change_and_record_nothing, nobody_makes_themselves_a_board_member, the_last_administrator_stays,
-    two_administrators_cant_demote_each_other, deactivation_ends_everything_at_once, roles_are_read_for_each_request,
+    two_administrators_cant_demote_each_other, deactivation_ends_everything_at_once, a_closed_account_acts_through_nothing, roles_are_read_for_each_request,
     a_reset_ends_sessions_and_keeps_the_password, who_shaped_an_account_is_kept, no_secret_is_stored_in_clear,
     users_are_listed_by_address,
 }
@@ -215,6 +215,22 @@ async fn deactivation_ends_everything_at_once(services: &Services, _: &PlayedClo
     services.deactivate_user(Some(&admin), bob.user).await.unwrap();
     services.revoke_api_token(None, id).await.unwrap();
     assert_eq!((log(services).await.len(), epoch(services).await), (before + 4, epoch_before + 1));
+}
+
+/// Deactivating ends sessions and tokens; were one left over, it would still be dead.
+async fn a_closed_account_acts_through_nothing(services: &Services, _: &PlayedClock) {
+    let bob = person(services, "bob@example.org", &[Role::Engineer]).await;
+    let link = services.reset_user(None, bob.user, None).await.unwrap().enrolment;
+    let session = sign_in(services, "bob@example.org").await.unwrap();
+    let new = NewApiToken { name: "ci".into(), scopes: [Scope::Apply].into(), expires_at: None };
+    let (_, token) = services.create_api_token(&bob, new).await.unwrap();
+    let mut tx = services.db.write().await.unwrap();
+    assert!(users::deactivate(&mut tx, bob.user).await.unwrap());
+    tx.commit_unaudited("test").await.unwrap();
+    assert!(services.session_actor(&session).await.unwrap().is_none());
+    assert!(services.bearer_actor(token.reveal()).await.is_err());
+    assert_eq!(code(&services.enrolment_of(link.reveal()).await.unwrap_err()), "enrolment link");
+    assert_eq!(code(&services.enrol(link.reveal(), PASSWORD.into()).await.unwrap_err()), "enrolment link");
 }
 
 async fn roles_are_read_for_each_request(services: &Services, _: &PlayedClock) {

@@ -131,6 +131,11 @@ pub struct ArtifactRow {
 }
 
 impl ArtifactRow {
+    /// Whether a new version changes what approvals cover.
+    pub fn is_evidence(&self) -> bool {
+        !matches!(self.kind, "smoke-report" | "monitoring-snapshot" | "run-log")
+    }
+
     /// The version that an upload would make.
     pub fn next_version(&self) -> u32 {
         self.file.as_ref().map_or(1, |file| file.version + 1)

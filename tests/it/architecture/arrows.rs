@@ -18,9 +18,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("service", &["store", "domain", "sql", "alembic", "clock", "secret", "config"]),
     ("web", &["service", "domain", "clock", "secret", "config"]),
     ("api", &["service", "domain", "clock", "secret", "config"]),
+    ("sweeper", &["service"]),
     (
         "app",
         &[
+            "sweeper",
             "web",
             "api",
             "service",
@@ -34,9 +36,10 @@ const ROOMS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
+    ("admin", &["app", "web", "service", "store", "domain", "clock", "secret", "config", "telemetry"]),
     ("demo", &["app", "service", "domain", "sql", "alembic", "clock", "secret", "config", "telemetry"]),
     ("client", &["domain", "sql", "alembic", "clock", "secret"]),
-    ("main", &["app", "client", "demo", "config", "telemetry"]),
+    ("main", &["admin", "app", "client", "demo", "config", "telemetry"]),
 ];
 
 /// Crates that only these rooms may name.

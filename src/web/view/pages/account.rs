@@ -28,8 +28,6 @@ pub struct Tick {
 pub struct ApiTokenRow {
     pub id: String,
     pub name: String,
-    /// The beginning that a person may recognise it by: `csp_4Gh…`.
-    pub hint: String,
     pub scopes: String,
     pub made: Time,
     pub used: Prose,
@@ -50,7 +48,6 @@ pub struct MakeToken {
 #[derive(Clone, Debug)]
 pub struct SessionRow {
     pub browser: String,
-    pub address: String,
     pub since: Time,
     pub seen: Prose,
     pub current: bool,
@@ -94,7 +91,7 @@ pub struct UserRow {
     pub roles_text: String,
     pub roles: Vec<Tick>,
     pub status: Status,
-    pub seen: Prose,
+    pub added: Time,
     pub active: bool,
 }
 
@@ -154,7 +151,6 @@ mod tests {
         let token = |id: &str, active| ApiTokenRow {
             id: id.into(),
             name: "ci-release".into(),
-            hint: "csp_4Gh…".into(),
             scopes: "tickets:write, artifacts:write".into(),
             made: made.clone(),
             used: "never".into(),
@@ -176,7 +172,6 @@ mod tests {
             lifetimes: vec![Choice::new("90", "90 days")],
             sessions: vec![SessionRow {
                 browser: "Firefox on Linux".into(),
-                address: "10.20.4.18".into(),
                 since: made.clone(),
                 seen: "now".into(),
                 current: true,
@@ -209,7 +204,7 @@ mod tests {
             roles_text: "Release engineer".into(),
             roles: vec![tick("engineer", true), tick("board", false)],
             status: Status::new(if active { State::Open } else { State::Idle }, "Active"),
-            seen: "Wed 08:31".into(),
+            added: sample::time("2025-11-12T09:00:00Z"),
             active,
         };
         let page = UsersPage {

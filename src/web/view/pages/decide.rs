@@ -33,6 +33,8 @@ pub struct Comparison {
     /// "The SQL is byte for byte what ran in staging." or "+18 −8 lines differ."
     pub summary: Prose,
     pub href: String,
+    /// "Open the whole diff".
+    pub link: &'static str,
     /// Present where the difference is small enough to stand here.
     pub diff: Option<Diff>,
 }
@@ -54,6 +56,8 @@ pub struct Decision {
     pub comment: Input,
     /// `true` if ticked.
     pub acknowledged: Input,
+    /// `true` if ticked.
+    pub downloaded: Input,
     pub password: Input,
 }
 
@@ -84,15 +88,19 @@ pub struct DecidePage {
     pub no_findings: Empty,
     pub know: Vec<Status>,
     pub next: Facts,
+    /// The canonical evidence, which the form sends back: its digest proves it, and a refusal can say what changed.
+    pub canonical: String,
     /// Why the reader can decide nothing here: then there is no form.
     pub refused: Option<String>,
     pub answers: Decision,
-    pub may_approve: bool,
-    /// Why only withdrawing is offered.
+    /// Why approving is not offered.
     pub cannot_approve: Option<String>,
+    pub may_reject: bool,
     pub may_withdraw: bool,
     /// The sentence to tick where the SQL differs from the stage before.
     pub acknowledge: Option<String>,
+    /// The sentence to tick where a file is too large for a page.
+    pub acknowledge_unseen: Option<String>,
     pub lamps: Lamps,
     pub signer: String,
     /// "change board".
@@ -138,6 +146,7 @@ mod tests {
                 title: "Against what ran in staging".into(),
                 summary: Prose::new().strong("1 line differs").text(" from the SQL that ran in staging."),
                 href: "/tickets/CHG-42/stages/production/diff?from=staging:1&to=production:1".into(),
+                link: "Open the whole diff",
                 diff: Some(Diff {
                     caption: "upgrade.sql: staging version 1 compared with production version 3".into(),
                     rows: vec![
@@ -159,12 +168,14 @@ mod tests {
             no_findings: Empty::new("list-checks", "No finding.", "Both files were read."),
             know: vec![Status::new(State::Time, "Staging is healthy for 20 h 54 m of 24 h.")],
             next: sample::facts(&[("If you approve", "The approval gate opens with 2 of 2.")]),
+            canonical: "{\"tag\":\"evidence/1\"}".into(),
             refused: None,
             answers: Decision { comment: Input::of("Fine at 14:00 <ok>"), ..Decision::default() },
-            may_approve: true,
             cannot_approve: None,
+            may_reject: true,
             may_withdraw: true,
             acknowledge: Some("I have read how this SQL differs from what ran in staging".into()),
+            acknowledge_unseen: None,
             lamps: Lamps { have: 1, need: 2, alone: true },
             signer: "Marta Kovács".into(),
             signer_role: "change board".into(),
@@ -182,6 +193,7 @@ mod tests {
         }
         assert!(html.contains("<button class=\"btn act\">Sign and record</button>"));
         assert!(html.contains("type=\"checkbox\" name=\"acknowledged\""));
+        assert!(html.contains("name=\"evidence\" value=\"{&#34;tag&#34;:&#34;evidence/1&#34;}\""));
         assert!(html.contains("<tr class=\"del\">") && html.contains(">−</td>"));
         assert!(!html.contains(" checked"), "nothing is decided for the reader");
     }
@@ -211,10 +223,21 @@ mod tests {
     }
 
     #[test]
+    fn who_may_not_approve_sees_why_and_can_still_reject() {
+        let mut page = decide();
+        page.cannot_approve = Some("You touched this change: four eyes, always.".into());
+        page.acknowledge_unseen = Some("I have downloaded and read Upgrade SQL v3".into());
+        let html = sample::check("decide-contributor", &page);
+        assert!(html.contains("value=\"approve\" disabled>") && html.contains("four eyes, always."));
+        assert!(html.contains("value=\"reject\">") && html.contains("name=\"downloaded\""));
+    }
+
+    #[test]
     fn who_may_not_sign_gets_a_reason_and_no_form() {
         let mut page = decide();
         page.refused = Some("You uploaded Upgrade SQL v3, so another board member must sign.".into());
         let html = sample::check("decide-refused", &page);
-        assert!(!html.contains("Sign and record") && html.contains("another board member must sign"));
+        assert!(html.contains("disabled>Sign and record") && !html.contains("name=\"decision\""));
+        assert!(html.contains("another board member must sign"));
     }
 }

@@ -22,7 +22,6 @@ pub struct IncidentRow {
     /// "Lena Fischer, Wed 09:40".
     pub opened: Prose,
     pub may_resolve: bool,
-    pub note: Input,
 }
 
 impl IncidentRow {
@@ -122,7 +121,6 @@ mod tests {
                 blocks: Prose::from("Blocks ").link("CHG-42", "/tickets/CHG-42").text("."),
                 opened: Prose::from("Lena Fischer, ").time(sample::time("2025-11-19T09:40:00Z")),
                 may_resolve: true,
-                note: Input::default(),
             }],
             open_note: "1 open".into(),
             nothing_open: empty("No incident is open."),

@@ -42,8 +42,10 @@ pub struct TicketRow {
     pub status: Status,
     /// "You and Priya Nair", "Nobody until Thu 14:00".
     pub waits: Prose,
-    pub pips: Pips,
-    pub lamps: Lamps,
+    /// While the ticket is open.
+    pub pips: Option<Pips>,
+    /// While the ticket is open.
+    pub lamps: Option<Lamps>,
     pub window: Prose,
     pub changed: Prose,
     /// It waits for the reader.
@@ -144,8 +146,8 @@ mod tests {
             tag: "v2025.11.06".into(),
             status: Status::new(State::Who, "Production, approval"),
             waits: "You and Priya Nair".into(),
-            pips: sample::gates().pips().clone(),
-            lamps: Lamps { have: 1, need: 2, alone: true },
+            pips: Some(sample::gates().pips().clone()),
+            lamps: Some(Lamps { have: 1, need: 2, alone: true }),
             window: sample::time("2025-11-20T14:00:00Z").into(),
             changed: "08:31".into(),
             mine,

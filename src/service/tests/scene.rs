@@ -1,0 +1,221 @@
+//! A portal with the runbook's policy and the people who play it.
+
+use jiff::SignedDuration;
+
+use crate::clock::PlayedClock;
+use crate::demo::kit::{self, Kit};
+use crate::domain::artifact::ArtifactKind;
+use crate::domain::evidence;
+use crate::domain::facts::{Choice, Facts, Intent};
+use crate::domain::gate::{self, GateReport};
+use crate::domain::id::{RunId, TicketNumber};
+use crate::domain::run::{Health, Outcome, Run};
+use crate::domain::ticket::{TicketContent, TicketKind};
+use crate::domain::time::Timestamp;
+use crate::domain::user::{Actor, Role, Scope};
+use crate::service::api_tokens::NewApiToken;
+use crate::service::artifacts::{Upload, Uploaded};
+use crate::service::review::Ballot;
+use crate::service::runs::Finish;
+use crate::service::testing::{password, person, runbook};
+use crate::service::tokens::{Presented, Redeemed, Released};
+use crate::service::{ServiceError, Services};
+
+/// A Tuesday at noon, two hours before staging's window.
+pub(crate) const TUESDAY: &str = "2025-11-18T12:00:00Z";
+
+pub(crate) struct Scene<'a> {
+    pub services: &'a Services,
+    pub clock: &'a PlayedClock,
+    pub priya: Actor,
+    /// Priya's pipeline.
+    pub ci: Actor,
+    pub daniel: Actor,
+    pub marta: Actor,
+    pub admin: Actor,
+    pub ticket: TicketNumber,
+}
+
+pub(crate) fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+pub(crate) fn content(kind: TicketKind) -> TicketContent {
+    TicketContent {
+        title: "Add notional to trades".to_owned(),
+        description: "Four revisions.".to_owned(),
+        kind,
+        release_tag: "v2025.11.06".to_owned(),
+        prior_release_tag: "v2025.10.23".to_owned(),
+        from_revision: kit::FROM.to_owned(),
+        to_revision: kit::TO.to_owned(),
+        authors: Vec::new(),
+        emergency: None,
+        external_links: Vec::new(),
+    }
+}
+
+impl<'a> Scene<'a> {
+    /// People, policy and one ticket that Priya filed, on [`TUESDAY`].
+    pub async fn new(services: &'a Services, clock: &'a PlayedClock) -> Self {
+        Self::with(services, clock, content(TicketKind::Normal)).await
+    }
+
+    pub async fn with(services: &'a Services, clock: &'a PlayedClock, content: TicketContent) -> Self {
+        clock.set(at(TUESDAY));
+        runbook(services).await;
+        let priya = person(services, "priya@example.com", &[Role::Engineer]).await;
+        let daniel = person(services, "daniel@example.com", &[Role::Board]).await;
+        let marta = person(services, "marta@example.com", &[Role::Board]).await;
+        let admin = person(services, "admin@example.com", &[Role::Admin]).await;
+        let ci = pipeline(services, &priya).await;
+        let ticket = services.file_ticket(&priya, "trading-backend", content).await.unwrap();
+        Self { services, clock, priya, ci, daniel, marta, admin, ticket }
+    }
+
+    pub fn wait(&self, hours: i64) {
+        self.clock.advance(SignedDuration::from_hours(hours));
+    }
+
+    pub fn kit(&self, stage: &str) -> Kit {
+        let now = self.services.now();
+        Kit::new(stage, now - SignedDuration::from_hours(2), now - SignedDuration::from_hours(1))
+    }
+
+    pub async fn upload(
+        &self,
+        stage: &str,
+        kind: ArtifactKind,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<Uploaded, ServiceError> {
+        let upload = Upload { kind, filename: name.to_owned(), bytes: bytes.to_vec().into() };
+        self.services.upload(&self.priya, self.ticket, stage, upload).await
+    }
+
+    pub async fn attach(&self, stage: &str, kit: &Kit) {
+        for file in kit.files().unwrap() {
+            self.upload(stage, file.kind, &file.name, &file.bytes).await.unwrap();
+        }
+    }
+
+    pub async fn facts(&self, stage: &str) -> Facts {
+        self.services.dossier(&self.priya, self.ticket).await.unwrap().facts(stage).unwrap()
+    }
+
+    pub async fn gates(&self, stage: &str) -> GateReport {
+        gate::evaluate(&self.facts(stage).await).unwrap()
+    }
+
+    /// Keys of the gates that are shut.
+    pub async fn shut(&self, stage: &str) -> Vec<&'static str> {
+        self.gates(stage).await.blocked().map(|g| g.key.as_str()).collect()
+    }
+
+    pub async fn accept_all(&self, stage: &str) {
+        for finding in self.facts(stage).await.this.findings.iter().filter(|f| f.blocks()) {
+            let note = "Agreed with the desk heads.";
+            self.services.accept_finding(&self.daniel, self.ticket, stage, finding.id, note).await.unwrap();
+        }
+    }
+
+    pub async fn tick_all(&self, stage: &str) {
+        let items: Vec<String> = self
+            .facts(stage)
+            .await
+            .this
+            .policy
+            .preflight_items()
+            .filter(|i| i.is_attested())
+            .map(|i| i.key.clone())
+            .collect();
+        for item in items {
+            self.services.tick(&self.priya, self.ticket, stage, &item, true, "seen").await.unwrap();
+        }
+    }
+
+    pub async fn vote(&self, who: &Actor, stage: &str, choice: Choice) -> Result<(), ServiceError> {
+        let facts = self.facts(stage).await;
+        let seen = evidence::of(&facts).unwrap().digest;
+        let acknowledged = facts.differs_from_previous();
+        let ballot = Ballot { choice, seen, comment: "read in full".to_owned(), acknowledged };
+        let proof = self.services.reauthenticate(who, &password()).await?;
+        self.services.vote(who, proof, self.ticket, stage, ballot).await.map(drop)
+    }
+
+    /// Everything that people do before a stage can be applied.
+    pub async fn prepare(&self, stage: &str) {
+        self.attach(stage, &self.kit(stage)).await;
+        self.accept_all(stage).await;
+        self.tick_all(stage).await;
+        self.vote(&self.daniel, stage, Choice::Approve).await.unwrap();
+        self.vote(&self.marta, stage, Choice::Approve).await.unwrap();
+    }
+
+    pub async fn release(&self, stage: &str) -> Result<Released, ServiceError> {
+        self.services.release(&self.priya, self.ticket, stage, Intent::Upgrade).await
+    }
+
+    pub async fn redeem(&self, released: &Released, key: Option<&str>) -> Result<Redeemed, ServiceError> {
+        let presented = Presented {
+            sql_digest: released.expected.sql_digest,
+            manifest: released.expected.manifest,
+            database: None,
+        };
+        self.services.redeem(&self.ci, released.secret.reveal(), presented, key).await
+    }
+
+    pub async fn finish(
+        &self,
+        run: RunId,
+        outcome: Outcome,
+        after: Option<&str>,
+    ) -> Result<Run, ServiceError> {
+        let finish = Finish {
+            outcome,
+            exit_code: Some(i64::from(outcome != Outcome::Succeeded)),
+            revision_before: Some(kit::FROM.to_owned()),
+            revision_after: after.map(str::to_owned),
+            backup_restored: false,
+            prior_tag_redeployed: false,
+        };
+        self.services.finish(&self.ci, run, finish).await
+    }
+
+    /// Applies a stage that is ready, in its window.
+    pub async fn apply(&self, stage: &str) -> RunId {
+        let released = self.release(stage).await.unwrap();
+        let run = self.redeem(&released, None).await.unwrap().run;
+        self.finish(run, Outcome::Succeeded, Some(kit::TO)).await.unwrap();
+        run
+    }
+
+    pub async fn smoke(&self, stage: &str) {
+        self.upload(stage, ArtifactKind::SmokeReport, "smoke.xml", kit::SMOKE.as_bytes()).await.unwrap();
+    }
+
+    pub async fn judge(&self, stage: &str, verdict: Health) -> Result<(), ServiceError> {
+        self.services.observe(&self.priya, self.ticket, stage, verdict, "dashboards quiet").await
+    }
+
+    /// Staging from evidence to a healthy verdict: ends on Wednesday, 15:00.
+    pub async fn staging(&self) {
+        self.prepare("staging").await;
+        self.clock.set(at("2025-11-18T14:30:00Z"));
+        self.apply("staging").await;
+        self.smoke("staging").await;
+        self.clock.set(at("2025-11-19T15:00:00Z"));
+        self.judge("staging", Health::Healthy).await.unwrap();
+    }
+}
+
+/// An API token with every scope, as the actor it makes.
+pub(crate) async fn pipeline(services: &Services, owner: &Actor) -> Actor {
+    let new = NewApiToken {
+        name: "pipeline".to_owned(),
+        scopes: Scope::ALL.iter().copied().collect(),
+        expires_at: None,
+    };
+    let (_, token) = services.create_api_token(owner, new).await.unwrap();
+    services.bearer_actor(token.reveal()).await.unwrap()
+}

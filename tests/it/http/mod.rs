@@ -1,0 +1,10 @@
+//! The running portal, spoken to over HTTP.
+
+mod administration;
+mod errors;
+mod forgery;
+mod forms;
+mod headers;
+mod server;
+mod sign_in;
+mod stage_pages;
