@@ -31,7 +31,8 @@ named! {
 /// The phase of a stage; `report` is what the evaluator says of an upgrade on these facts.
 pub fn phase(facts: &Facts, report: &GateReport) -> Phase {
     let record = &facts.this;
-    if record.runs.iter().any(|r| matches!(r.status, RunStatus::Running | RunStatus::Unknown)) {
+    // A run that ended badly without saying where may wait for a verdict too, but it is not under way.
+    if record.runs.iter().any(|r| matches!(r.status_at(facts.now), RunStatus::Running | RunStatus::Unknown)) {
         return Phase::Running;
     }
     if let Some(standing) = record.standing_upgrade() {

@@ -120,7 +120,10 @@ async fn draw(site: &Site, reader: &Reader, dossier: &Dossier) -> Result<Complet
     Ok(CompletionPage {
         head: present::about::head(ticket, stages.last(), dossier.now),
         version: ticket.version,
-        actions: completion.iter().map(|_| Action::new("Audit entries", format!("/audit?q={}", ticket.number))).collect(),
+        actions: completion
+            .iter()
+            .map(|_| Action::new("Audit entries", format!("/audit?q={}", ticket.number)))
+            .collect(),
         filing: filing(&stages, dossier, reader),
         issued: Prose::from("Issued ").time(issued),
         verdict: record::verdict(dossier, &stages, completion.as_ref()),

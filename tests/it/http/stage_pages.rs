@@ -55,7 +55,9 @@ async fn sound(who: &Person, path: &str) -> String {
     for id in values(&html, "id") {
         assert!(ids.insert(id), "{path}: id {id} twice");
     }
-    for target in ["for", "aria-labelledby", "aria-describedby"].into_iter().flat_map(|name| values(&html, name)) {
+    for target in
+        ["for", "aria-labelledby", "aria-describedby"].into_iter().flat_map(|name| values(&html, name))
+    {
         assert!(target.split(' ').all(|id| ids.contains(id)), "{path}: nothing has the id {target}");
     }
     for form in html.split("<form").skip(1) {
