@@ -95,7 +95,11 @@ impl Model {
             return self.by_anybody(|who| Action::Upload { who, at, what });
         }
         match self.stage(at).health.get(&run) {
-            Some(true) if at.stage == 0 => self.next(Place { stage: 1, ..at }),
+            Some(true) if at.stage == 0 => {
+                let production = Place { stage: 1, ..at };
+                let shut = self.gates(production, Intent::Upgrade, None)[4] == GateStatus::Blocked;
+                if shut && self.standing(production).is_none() { None } else { self.next(production) }
+            }
             Some(true) => {
                 self.by_anybody(|who| Action::Complete { who, ticket: at.ticket, retrospective: true })
             }
