@@ -313,6 +313,8 @@ CREATE TABLE runs (
     act BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX runs_unsettled ON runs (environment_id) WHERE status IN ('running', 'unknown');
+CREATE INDEX runs_unverified ON runs (environment_id)
+    WHERE status IN ('failed', 'partial') AND revision_after IS NULL AND verdict IS NULL;
 CREATE INDEX runs_stage ON runs (stage_id);
 
 CREATE TABLE run_log (

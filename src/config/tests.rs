@@ -124,7 +124,7 @@ fn variables_of_the_client_of_kubernetes_and_of_others_are_let_be() {
 }
 
 #[test]
-fn plain_http_beyond_this_machine_is_refused_until_a_proxy_and_an_https_origin_are_named() {
+fn rule_29_plain_http_beyond_this_machine_is_refused_until_a_proxy_and_an_https_origin_are_named() {
     let origin = ("COUNTERSIGN_PUBLIC_ORIGIN", "https://changes.example.org");
     let plain = ("COUNTERSIGN_PUBLIC_ORIGIN", "http://changes.example.org");
     let proxy = ("COUNTERSIGN_TRUSTED_PROXY", "10.0.0.0/8");

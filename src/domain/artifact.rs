@@ -244,8 +244,8 @@ pub struct Thread {
 }
 
 /// The files that stand: the newest version of each kind, and the newest of each name among other files.
-pub fn current(artifacts: &[Artifact]) -> Vec<&Artifact> {
-    let mut newest: Vec<&Artifact> = Vec::new();
+pub fn current<'a>(artifacts: impl IntoIterator<Item = &'a Artifact>) -> Vec<&'a Artifact> {
+    let mut newest: Vec<&'a Artifact> = Vec::new();
     for artifact in artifacts {
         let same = |other: &&Artifact| {
             other.kind == artifact.kind

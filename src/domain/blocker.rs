@@ -255,12 +255,19 @@ impl Blocker {
             Self::TokenOutstanding { ticket, until } => {
                 format!("An apply token of {ticket} is outstanding until {}.", until.words())
             }
+            Self::RunUnsettled { ticket, status: RunStatus::Running } => {
+                format!("A run of {ticket} is in progress.")
+            }
             Self::RunUnsettled { ticket, status: RunStatus::Unknown } => {
                 format!("A run of {ticket} stopped reporting; a person has to say what it did.")
             }
-            Self::RunUnsettled { ticket, .. } => format!("A run of {ticket} is in progress."),
+            Self::RunUnsettled { ticket, status } => format!(
+                "A run of {ticket} ended {status} without naming the revision; a person has to say where the database is."
+            ),
             Self::NothingToRollBack => "There is no run here to undo.".to_owned(),
-            Self::VerdictFirst => "The run's end is unknown: a person has to settle it first.".to_owned(),
+            Self::VerdictFirst => {
+                "The last run did not end cleanly: a person has to say what it did first.".to_owned()
+            }
             Self::CannotTell { why } => format!("This gate can't be evaluated: {why}"),
         }
     }
@@ -335,13 +342,14 @@ impl Blocker {
     pub const fn waits_for(&self) -> WaitsFor {
         match self {
             Self::PreviousObserving { .. } | Self::WindowShut { .. } => WaitsFor::Time,
+            Self::RunUnsettled { status: RunStatus::Running, .. } => WaitsFor::Person,
             Self::Rejected { .. }
             | Self::ReportFailed { .. }
             | Self::PreviousUnhealthy { .. }
             | Self::IncidentOpen { .. }
             | Self::Frozen { .. }
             | Self::CannotTell { .. }
-            | Self::RunUnsettled { status: RunStatus::Unknown, .. }
+            | Self::RunUnsettled { .. }
             | Self::VerdictFirst => WaitsFor::Stopped,
             Self::ItemOpen { .. }
             | Self::FileMissing { .. }
@@ -361,7 +369,6 @@ impl Blocker {
             | Self::TicketShut
             | Self::AlreadyApplied { .. }
             | Self::TokenOutstanding { .. }
-            | Self::RunUnsettled { .. }
             | Self::NothingToRollBack => WaitsFor::Person,
         }
     }

@@ -134,18 +134,28 @@ fn sql_problem(facts: &Facts) -> Option<String> {
     if facts.this.policy.require_migration_manifest {
         match facts.this.newest(ArtifactKind::MigrationManifest).map(|a| &a.facts) {
             None => return Some("the migration manifest is not attached.".to_owned()),
+            Some(ArtifactFacts::Manifest(manifest))
+                if facts.intent == Intent::Upgrade
+                    && (manifest.from != content.from_revision || manifest.to != content.to_revision) =>
+            {
+                return Some(format!(
+                    "the migration manifest goes from {} to {}, not from {} to {}.",
+                    manifest.from, manifest.to, content.from_revision, content.to_revision
+                ));
+            }
             Some(ArtifactFacts::Manifest(_)) => {}
             Some(ArtifactFacts::Unreadable { problem }) => return Some(problem.clone()),
             Some(_) => return Some("the file is not a migration manifest.".to_owned()),
         }
     }
     let captured = facts.this.report().is_some_and(|r| r.captured_online);
-    let (back_from, back_to) = match facts.intent {
-        Intent::Upgrade => (content.to_revision.clone(), content.from_revision.clone()),
-        Intent::Rollback(_) => facts.range(),
-    };
-    one_sql(&facts.this, ArtifactKind::UpgradeSql, captured, &content.from_revision, &content.to_revision)
-        .or_else(|| one_sql(&facts.this, ArtifactKind::DowngradeSql, captured, &back_from, &back_to))
+    let (from, to) = facts.range();
+    match facts.intent {
+        Intent::Upgrade => one_sql(&facts.this, ArtifactKind::UpgradeSql, captured, &from, &to)
+            .or_else(|| one_sql(&facts.this, ArtifactKind::DowngradeSql, captured, &to, &from)),
+        // Only the downgrade runs, from where the database actually is.
+        Intent::Rollback(_) => one_sql(&facts.this, ArtifactKind::DowngradeSql, captured, &from, &to),
+    }
 }
 
 fn one_sql(record: &StageRecord, kind: ArtifactKind, captured: bool, from: &str, to: &str) -> Option<String> {
@@ -192,7 +202,9 @@ pub fn dry_run(facts: &Facts) -> Vec<Blocker> {
         blockers.push(Blocker::ReportFailed { problem: report.problem.clone() });
     }
     let sha = |kind| record.newest(kind).map(|a| a.sha256);
-    if report.upgrade_sha256.is_none() || report.upgrade_sha256 != sha(ArtifactKind::UpgradeSql) {
+    if facts.intent == Intent::Upgrade
+        && (report.upgrade_sha256.is_none() || report.upgrade_sha256 != sha(ArtifactKind::UpgradeSql))
+    {
         blockers.push(Blocker::ReportOfOther { what: "upgrade SQL" });
     }
     let declared_impossible = matches!(
@@ -209,10 +221,14 @@ pub fn dry_run(facts: &Facts) -> Vec<Blocker> {
     {
         blockers.push(Blocker::ReportOfOther { what: "set of migration scripts" });
     }
-    if let Some(ArtifactFacts::Backup(backup)) = record.newest(ArtifactKind::BackupManifest).map(|a| &a.facts)
-        && backup.sha256 != report.snapshot_sha256
-    {
-        blockers.push(Blocker::ReportOfOther { what: "snapshot" });
+    match record.newest(ArtifactKind::BackupManifest).map(|a| &a.facts) {
+        Some(ArtifactFacts::Backup(backup)) if backup.sha256 != report.snapshot_sha256 => {
+            blockers.push(Blocker::ReportOfOther { what: "snapshot" });
+        }
+        Some(ArtifactFacts::Unreadable { problem }) => {
+            blockers.push(Blocker::CannotTell { why: problem.clone() });
+        }
+        _ => {}
     }
     let content = &facts.ticket.content;
     let right_range = match facts.intent {
@@ -287,6 +303,7 @@ pub fn missing_evidence(facts: &Facts) -> Vec<Blocker> {
         .collect();
     if let Some(previous) = &facts.previous
         && previous.standing_upgrade().is_none()
+        && facts.this.standing_upgrade().is_none()
     {
         // The run of the stage before is part of the evidence: a vote without it would be stale at once.
         missing.push(Blocker::PreviousNotRun { stage: previous.stage.name.clone() });

@@ -1,7 +1,9 @@
 //! The earliest instant at which a stage could be applied, by windows, soak, freezes and the age of evidence.
 
+use super::artifact::{ArtifactFacts, ArtifactKind};
 use super::blocker::Blocker;
 use super::facts::{Facts, Intent};
+use super::policy::{AutomaticItem, ChecklistKind};
 use super::run::{Health, RunStatus};
 use super::ticket::TicketState;
 use super::time::Timestamp;
@@ -25,11 +27,7 @@ pub fn earliest(facts: &Facts) -> Earliest {
     {
         return never(&Blocker::AlreadyApplied { status: run.status }.words());
     }
-    let deadline = facts.this.report().map(|report| {
-        let snapshot = report.snapshot_taken_at + facts.this.policy.snapshot_max_age;
-        let rehearsal = report.finished_at + facts.this.policy.dry_run_max_age;
-        if snapshot <= rehearsal { (snapshot, "snapshot") } else { (rehearsal, "dry run") }
-    });
+    let deadline = deadline(facts);
     let free = facts.emergency() || matches!(facts.intent, Intent::Rollback(_));
     let found = if free { Some(facts.now) } else { unforced(facts) };
     match (found, deadline) {
@@ -40,6 +38,22 @@ pub fn earliest(facts: &Facts) -> Earliest {
         }
         (Some(at), _) => Earliest::At(at),
     }
+}
+
+/// When the evidence that is attached grows too old, and which part of it does.
+fn deadline(facts: &Facts) -> Option<(Timestamp, &'static str)> {
+    let policy = &facts.this.policy;
+    let report = facts.this.report();
+    let snapshot = report.map(|r| (r.snapshot_taken_at + policy.snapshot_max_age, "snapshot"));
+    let rehearsal = report.map(|r| (r.finished_at + policy.dry_run_max_age, "dry run"));
+    let fresh = ChecklistKind::Automatic(AutomaticItem::FreshSnapshot);
+    let backup = match facts.this.newest(ArtifactKind::BackupManifest).map(|a| &a.facts) {
+        Some(ArtifactFacts::Backup(backup)) if policy.preflight_items().any(|i| i.kind == fresh) => {
+            Some((backup.taken_at + policy.snapshot_max_age, "backup"))
+        }
+        _ => None,
+    };
+    [snapshot, rehearsal, backup].into_iter().flatten().min_by_key(|(until, _)| *until)
 }
 
 /// Earliest instant by windows, soak and freezes.

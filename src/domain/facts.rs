@@ -215,6 +215,18 @@ impl StageRecord {
         artifact::current(&self.artifacts).into_iter().filter(|a| a.kind.is_evidence()).collect()
     }
 
+    /// The evidence that a run was approved with, whatever was uploaded since.
+    pub fn evidence_files_of(&self, run: &Run) -> Vec<&Artifact> {
+        let then = self.artifacts.iter().filter(|a| a.kind.is_evidence() && a.generation <= run.generation);
+        artifact::current(then)
+    }
+
+    /// The approvals that carried a run: what each person last said before it, of its evidence.
+    pub fn approvals_of(&self, run: &Run) -> Vec<&Vote> {
+        let said = latest_votes(self.votes.iter().filter(|v| v.act < run.act));
+        said.into_iter().filter(|v| v.choice == Choice::Approve && v.evidence == run.evidence).collect()
+    }
+
     pub fn last_upgrade(&self) -> Option<&Run> {
         run::last_upgrade(&self.runs)
     }
@@ -226,24 +238,10 @@ impl StageRecord {
         (changed && run::rollback_of(&self.runs, last.id).is_none()).then_some(last)
     }
 
-    /// Rollbacks of this run that did not put it back, whatever else became of them.
-    fn attempts_to_undo(&self, undone: RunId) -> impl Iterator<Item = &Run> {
-        self.runs.iter().filter(move |r| r.undoes == Some(undone) && r.status != RunStatus::Succeeded)
-    }
-
     /// A rollback of this run that is under way, or that left the database between two revisions.
     pub fn half_undone(&self, undone: RunId) -> Option<&Run> {
-        self.attempts_to_undo(undone).filter(|r| r.status != RunStatus::Failed).max_by_key(|r| r.act)
-    }
-
-    /// The revision that this run, and the rollbacks of it that `before` counts as earlier, left the database at.
-    pub fn left_at(&self, run: &Run, before: impl Fn(&Run) -> bool) -> Option<String> {
-        self.attempts_to_undo(run.id)
-            .filter(|r| r.status == RunStatus::Partial && before(r))
-            .max_by_key(|r| r.act)
-            .unwrap_or(run)
-            .revision_after
-            .clone()
+        let open = |r: &&Run| !matches!(r.status, RunStatus::Succeeded | RunStatus::Failed) || r.unverified();
+        self.runs.iter().filter(|r| r.undoes == Some(undone)).filter(open).max_by_key(|r| r.act)
     }
 
     /// Whether smoke checks of this run passed, as policy wants them proven.
@@ -316,16 +314,27 @@ impl Facts {
         self.this.standing_upgrade()
     }
 
-    /// A rollback of a run that ended whole rides on that run's approvals; after anything else, such as a rollback that
-    /// stopped half-way, the board is asked anew (RULES 20).
+    /// The run whose approvals carry a rollback: it ended whole, and no attempt to undo it has changed anything. After
+    /// anything else the board is asked anew (RULES 20).
+    pub fn ridden_run(&self) -> Option<&Run> {
+        let undone = self.undone().filter(|_| matches!(self.intent, Intent::Rollback(_)))?;
+        let whole = undone.status == RunStatus::Succeeded && undone.verdict.is_none();
+        let untouched = self
+            .this
+            .runs
+            .iter()
+            .filter(|r| r.undoes == Some(undone.id))
+            .all(|r| r.status == RunStatus::Failed && r.verdict.is_none() && !r.unverified());
+        (whole && untouched).then_some(undone)
+    }
+
     pub fn rides_on_approved_run(&self) -> bool {
-        let whole = |r: &Run| {
-            let untouched = |a: &Run| a.status == RunStatus::Failed && a.verdict.is_none();
-            r.status == RunStatus::Succeeded
-                && r.verdict.is_none()
-                && self.this.attempts_to_undo(r.id).all(untouched)
-        };
-        matches!(self.intent, Intent::Rollback(_)) && self.undone().is_some_and(whole)
+        self.ridden_run().is_some()
+    }
+
+    /// The files that this authorisation covers: those that stand, or those of the run that a rollback rides on.
+    pub fn authorised_files(&self) -> Vec<&Artifact> {
+        self.ridden_run().map_or_else(|| self.this.evidence_files(), |run| self.this.evidence_files_of(run))
     }
 
     /// The revisions that the run to be authorised starts from and leads to.
@@ -334,8 +343,8 @@ impl Facts {
         match self.intent {
             Intent::Upgrade => (content.from_revision.clone(), content.to_revision.clone()),
             Intent::Rollback(_) => {
-                let actual = self.undone().and_then(|r| self.this.left_at(r, |_| true));
-                (actual.unwrap_or_else(|| content.to_revision.clone()), content.from_revision.clone())
+                let actual = self.undone().and_then(|r| run::left_at(&self.this.runs, r.id, i64::MAX));
+                (actual.unwrap_or(&content.to_revision).to_owned(), content.from_revision.clone())
             }
         }
     }
@@ -351,18 +360,7 @@ impl Facts {
 
     /// The latest vote of each person, newest last.
     pub fn standing_votes(&self) -> Vec<&Vote> {
-        let mut latest: BTreeMap<PersonId, &Vote> = BTreeMap::new();
-        for vote in &self.this.votes {
-            match latest.get(&vote.person) {
-                Some(known) if known.act >= vote.act => {}
-                Some(_) | None => {
-                    latest.insert(vote.person, vote);
-                }
-            }
-        }
-        let mut votes: Vec<&Vote> = latest.into_values().collect();
-        votes.sort_by_key(|v| v.act);
-        votes
+        latest_votes(&self.this.votes)
     }
 
     /// Why this account can't approve this ticket, if it can't. The same function serves the vote, the count and the page.
@@ -382,6 +380,21 @@ impl Facts {
             None
         }
     }
+}
+
+fn latest_votes<'a>(votes: impl IntoIterator<Item = &'a Vote>) -> Vec<&'a Vote> {
+    let mut latest: BTreeMap<PersonId, &Vote> = BTreeMap::new();
+    for vote in votes {
+        match latest.get(&vote.person) {
+            Some(known) if known.act >= vote.act => {}
+            Some(_) | None => {
+                latest.insert(vote.person, vote);
+            }
+        }
+    }
+    let mut votes: Vec<&Vote> = latest.into_values().collect();
+    votes.sort_by_key(|v| v.act);
+    votes
 }
 
 /// Why an account's approval would not count.

@@ -290,10 +290,10 @@ fn single_run(facts: &Facts) -> Vec<Blocker> {
             }
         }
         Intent::Rollback(_) => {
-            let unsettled = facts.this.last_upgrade().is_some_and(|r| r.unsettled(facts.now));
-            if unsettled {
+            let last = facts.this.runs.iter().max_by_key(|r| r.act);
+            if last.is_some_and(|r| r.awaits_verdict(facts.now)) {
                 blockers.push(Blocker::VerdictFirst);
-            } else if facts.undone().is_none() {
+            } else if facts.undone().is_none() && !last.is_some_and(|r| r.unsettled(facts.now)) {
                 blockers.push(Blocker::NothingToRollBack);
             }
         }

@@ -65,7 +65,7 @@ pub fn expected(facts: &Facts) -> Option<Expected> {
         Intent::Rollback(Method::Restore) => ArtifactKind::BackupManifest,
     };
     // A rollback that rides on an approved run uses the files of that approval, not what came after.
-    let riding = if facts.rides_on_approved_run() { facts.undone() } else { None };
+    let riding = facts.ridden_run();
     let file = |kind| riding.map_or_else(|| facts.this.newest(kind), |run| facts.this.as_of(run, kind));
     let artifact: &Artifact = file(kind)?;
     let report = match file(ArtifactKind::DryRunReport).map(|a| &a.facts) {
@@ -74,7 +74,7 @@ pub fn expected(facts: &Facts) -> Option<Expected> {
     };
     let sql_digest = match (&artifact.facts, kind) {
         (ArtifactFacts::Backup(backup), ArtifactKind::BackupManifest) => SqlDigest::Raw(backup.sha256),
-        (ArtifactFacts::Sql(sql), _) => match sql.sqlnorm1 {
+        (ArtifactFacts::Sql(sql), _) if sql.not_possible.is_none() => match sql.sqlnorm1 {
             Some(norm) if !unreproducible(report) => SqlDigest::Norm1(norm),
             _ => SqlDigest::Raw(artifact.sha256),
         },

@@ -141,9 +141,26 @@ impl Run {
         }
     }
 
-    /// Running, or nobody knows.
+    /// Running, or nobody knows where it left the database.
     pub fn unsettled(&self, now: Timestamp) -> bool {
-        matches!(self.status_at(now), RunStatus::Running | RunStatus::Unknown)
+        matches!(self.status_at(now), RunStatus::Running | RunStatus::Unknown) || self.unverified()
+    }
+
+    /// It ended badly without saying at which revision: as good as unknown until a person has looked (RULES 19).
+    pub const fn unverified(&self) -> bool {
+        matches!(self.status, RunStatus::Failed | RunStatus::Partial)
+            && self.revision_after.is_none()
+            && self.verdict.is_none()
+    }
+
+    /// A person may, and before a rollback has to, say what it did (RULES 17, 20).
+    pub fn awaits_verdict(&self, now: Timestamp) -> bool {
+        match self.status_at(now) {
+            RunStatus::Unknown => true,
+            RunStatus::Partial => self.verdict.is_none(),
+            RunStatus::Failed => self.unverified(),
+            RunStatus::Running | RunStatus::Succeeded => false,
+        }
     }
 }
 
@@ -176,6 +193,14 @@ pub struct Observation {
 /// The last upgrade of a stage.
 pub fn last_upgrade(runs: &[Run]) -> Option<&Run> {
     runs.iter().filter(|r| r.direction == Direction::Upgrade).max_by_key(|r| r.act)
+}
+
+/// The revision at which a run and the attempts to undo it had left the database before this act.
+pub fn left_at(runs: &[Run], undone: RunId, before: i64) -> Option<&str> {
+    runs.iter()
+        .filter(|r| r.act < before && (r.id == undone || r.undoes == Some(undone)))
+        .max_by_key(|r| r.act)
+        .and_then(|r| r.revision_after.as_deref())
 }
 
 /// The rollback that put this run's change back, if one succeeded.

@@ -145,6 +145,17 @@ impl TicketContent {
     }
 }
 
+/// What a declared author may be known by: the text itself, and both halves of `Name <address>` as version control
+/// writes it.
+pub fn author_keys(author: &str) -> Vec<&str> {
+    let author = author.trim();
+    let halves = author.strip_suffix('>').and_then(|rest| rest.split_once('<'));
+    let mut keys = vec![author];
+    keys.extend(halves.into_iter().flat_map(|(name, address)| [name.trim(), address.trim()]));
+    keys.retain(|key| !key.is_empty());
+    keys
+}
+
 /// The rule for every text that people type: length in characters, and no control or direction-changing characters.
 ///
 /// # Errors

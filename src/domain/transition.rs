@@ -273,7 +273,7 @@ fn settle_run(facts: &Facts, actor: &Actor, run: RunId, note: &str) -> Result<De
     needs_role(actor, &[Role::Engineer, Role::Board])?;
     needs_session(actor)?;
     let run = facts.this.runs.iter().find(|r| r.id == run).ok_or(Refusal::NoRunYet)?;
-    if run.status_at(facts.now) != RunStatus::Unknown {
+    if !run.awaits_verdict(facts.now) {
         return Err(Refusal::RunNotUnknown);
     }
     needs_text(note, "note", "Say how you know what the run did.")?;

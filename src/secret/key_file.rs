@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_made_once_for_its_owner_only_and_then_read() {
+    fn rule_28_a_key_is_made_once_for_its_owner_only_and_then_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("grant.key");
         let made = open_or_create(&path, &env(1)).unwrap();

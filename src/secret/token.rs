@@ -196,7 +196,7 @@ mod tests {
     const VECTOR: &str = "csa_003aUlTJC7tjlCTQj2uNU3MFagCXG9LRKRcwGkBIDlf_40guHj";
 
     #[test]
-    fn the_bytes_0_to_31_make_the_published_vector() {
+    fn rule_26_the_bytes_0_to_31_make_the_published_vector() {
         let bytes = std::array::from_fn(|i| u8::try_from(i).unwrap());
         let token = PlainToken::from_bytes(TokenKind::Apply, bytes);
         assert_eq!(token.reveal(), VECTOR);
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn every_change_of_one_character_is_noticed() {
+    fn rule_26_every_change_of_one_character_is_noticed() {
         for at in 0..VECTOR.len() {
             for &byte in ALPHABET.iter().chain(b"_- ") {
                 let mut changed = VECTOR.as_bytes().to_vec();

@@ -80,9 +80,15 @@ impl Services {
         let stage_id = facts.this.stage.id;
         let run = if kind.is_evidence() { None } else { facts.this.last_upgrade().map(|r| r.id) };
         let digest = reading::sql_digest(&prepared.reading.facts, prepared.sha256);
-        if let Some(newest) = facts.this.newest(kind)
+        // Other files are told apart by their names. The same bytes read anew, after an edit of the revisions or by a newer
+        // release, are a version of their own.
+        let standing = crate::domain::artifact::current(&facts.this.artifacts);
+        if let Some(newest) = standing
+            .into_iter()
+            .find(|a| a.kind == kind && (kind != ArtifactKind::Other || a.filename == filename))
             && newest.sha256 == prepared.sha256
             && newest.run == run
+            && newest.facts == prepared.reading.facts
         {
             return Ok(Uploaded {
                 kind,

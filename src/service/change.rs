@@ -213,9 +213,7 @@ impl Change {
             .iter()
             .flat_map(|s| s.runs.iter().map(|r| (s.stage.name.clone(), r.clone())))
             .filter(|(_, r)| {
-                r.status == RunStatus::Running
-                    && r.unsettled(self.now)
-                    && self.now >= r.lease_until
+                r.status == RunStatus::Running && r.unsettled(self.now) && self.now >= r.lease_until
             })
             .collect();
         for (stage, run) in lapsed {

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::{ServiceError, Services};
 use crate::domain::digest::canonical_json;
-use crate::domain::facts::Facts;
-use crate::domain::gate::{Clearance, Tally};
+use crate::domain::facts::{Facts, Vote};
+use crate::domain::gate::Clearance;
 use crate::domain::presented::Expected;
 use crate::domain::run::{ApplyToken, Run};
 use crate::secret::grant::IN_TOTO;
@@ -21,22 +21,21 @@ pub(super) struct Granted<'a> {
     pub run: &'a Run,
     pub expected: &'a Expected,
     pub clearance: &'a Clearance,
-    pub tally: &'a Tally,
+    /// What carries it: votes on this evidence, or on the run that a rollback undoes.
+    pub approvals: &'a [&'a Vote],
 }
 
 impl Services {
     /// Signs what was just authorised; the text is stored and answered byte for byte.
     pub(super) fn sign_grant(&self, granted: &Granted<'_>) -> Result<String, ServiceError> {
-        let Granted { facts, token, run, expected, clearance, tally } = *granted;
+        let Granted { facts, token, run, expected, clearance, approvals } = *granted;
         let (from, to) = facts.range();
         let subjects: Vec<Value> = facts
-            .this
-            .evidence_files()
+            .authorised_files()
             .iter()
             .map(|a| json!({"name": format!("{}/{}", a.kind, a.filename), "digest": {"sha256": a.sha256}}))
             .collect();
-        let approvals: Vec<Value> = tally
-            .approvals
+        let approvals: Vec<Value> = approvals
             .iter()
             .map(|v| json!({"vote": v.id, "user": v.user, "person": v.person, "at": v.at}))
             .collect();
@@ -61,6 +60,7 @@ impl Services {
                 "manifest_sha256": expected.manifest,
                 "database": expected.database,
                 "evidence_digest": clearance.evidence().digest,
+                "approved_evidence": facts.ridden_run().map_or(clearance.evidence().digest, |r| r.evidence),
                 "policy": {"version": facts.policy_version, "sha256": facts.policy_sha256},
                 "waived": waived,
                 "approvals": approvals,

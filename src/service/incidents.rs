@@ -59,7 +59,8 @@ impl Services {
         }
         let mut tx = self.db.write().await?;
         gate_epoch::raise(&mut tx).await?;
-        authority::declares_incidents(&still(&mut tx, actor, self.now()).await?)?;
+        let actor = &still(&mut tx, actor, self.now()).await?;
+        authority::declares_incidents(actor)?;
         let known = policies::application(&mut tx, application).await?;
         if known.is_none() {
             faults.insert(0, no_application());
@@ -88,7 +89,8 @@ impl Services {
         authority::declares_incidents(actor)?;
         let mut tx = self.db.write().await?;
         gate_epoch::raise(&mut tx).await?;
-        authority::declares_incidents(&still(&mut tx, actor, self.now()).await?)?;
+        let actor = &still(&mut tx, actor, self.now()).await?;
+        authority::declares_incidents(actor)?;
         let before = incident(&mut tx, id).await?;
         if !incidents::resolve(&mut tx, id, actor.user, self.now()).await? {
             let message = format!("{} is resolved already.", before.label());
@@ -145,7 +147,8 @@ impl Services {
         let mut faults = input.check(now);
         let mut tx = self.db.write().await?;
         gate_epoch::raise(&mut tx).await?;
-        authority::declares_freezes(&still(&mut tx, actor, self.now()).await?)?;
+        let actor = &still(&mut tx, actor, now).await?;
+        authority::declares_freezes(actor)?;
         let application = find_scope(&mut tx, &input, &mut faults).await?;
         if !faults.is_empty() {
             return Err(ServiceError::Invalid { faults });
@@ -185,7 +188,8 @@ impl Services {
         authority::declares_freezes(actor)?;
         let mut tx = self.db.write().await?;
         gate_epoch::raise(&mut tx).await?;
-        authority::declares_freezes(&still(&mut tx, actor, self.now()).await?)?;
+        let actor = &still(&mut tx, actor, self.now()).await?;
+        authority::declares_freezes(actor)?;
         freeze(&mut tx, id).await?;
         if !freezes::end(&mut tx, id, actor.user, self.now()).await? {
             return Err(ServiceError::conflict("already-ended", "This freeze is over already."));

@@ -233,6 +233,12 @@ impl Services {
         let action = Action::Vote { choice, seen, comment: &comment, acknowledged };
         let decision = change.decide(&facts, &action)?;
         let current = evidence::of(&facts)?;
+        let same =
+            |v: &&Vote| v.user == change.actor.user && v.choice == choice && v.evidence == current.digest;
+        if let Some(standing) = facts.standing_votes().into_iter().find(same) {
+            // Two tabs, two clicks, one vote.
+            return Ok(standing.id);
+        }
         decisions::keep_evidence(&mut change.tx, &current).await?;
         let vote = Vote {
             id: VoteId(self.env.uuid()),

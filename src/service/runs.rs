@@ -1,7 +1,8 @@
 //! What happens to a run after its token was redeemed: log, heartbeat, end, a person's verdict, the watch after it.
 
-use super::change::{Lock, still};
+use super::change::{Change, Lock, still};
 use super::{ServiceError, Services};
+use crate::domain::digest::Digest;
 use crate::domain::facts::Facts;
 use crate::domain::id::{RunId, TicketNumber};
 use crate::domain::refusal::Refusal;
@@ -11,7 +12,7 @@ use crate::domain::run::{
 use crate::domain::ticket::text_rule;
 use crate::domain::transition::Action;
 use crate::domain::user::Actor;
-use crate::store::{decisions, runs, tickets};
+use crate::store::{Tx, decisions, runs, tickets};
 
 /// How a client says that a run ended.
 #[derive(Clone, Debug)]
@@ -56,24 +57,20 @@ impl Services {
     /// Extends the lease of a running run.
     pub async fn heartbeat(&self, actor: &Actor, id: RunId) -> Result<Run, ServiceError> {
         let (run, facts) = self.reporting(actor, id).await?;
-        let mut tx = self.db.write().await?;
-        still(&mut tx, actor, self.now()).await?;
-        let now = self.now();
-        match run.status_at(now) {
+        match run.status_at(self.now()) {
             RunStatus::Running => {}
-            RunStatus::Unknown => {
-                return Err(ServiceError::conflict(
-                    "run-unknown",
-                    "The run was silent for longer than its lease; a person has to say what it did.",
-                ));
-            }
+            RunStatus::Unknown => return Err(run_unknown()),
             RunStatus::Succeeded | RunStatus::Failed | RunStatus::Partial => {
                 return Err(Refusal::RunEnded.into());
             }
         }
+        let mut tx = self.db.write().await?;
+        still(&mut tx, actor, self.now()).await?;
+        // Read again: waiting for the right to write must not bring a lapsed lease back.
+        let now = self.now();
         let until = now + facts.this.policy.run_lease;
         if !runs::extend_lease(&mut tx, id, now, until).await? {
-            return Err(Refusal::RunEnded.into());
+            return Err(run_unknown());
         }
         tx.commit_unaudited("a heartbeat decides nothing; its absence is audited").await?;
         Ok(Run { lease_until: until, ..run })
@@ -164,28 +161,12 @@ impl Services {
         let status = end_status(&facts, &run, &finish)?;
         match run.status_at(change.now) {
             RunStatus::Running => {}
-            RunStatus::Unknown => {
-                change.note_lapsed_runs(self).await?;
-                let report = serde_json::json!({
-                    "outcome": finish.outcome, "exit_code": finish.exit_code,
-                    "revision_before": finish.revision_before, "revision_after": finish.revision_after,
-                    "received_at": change.now,
-                });
-                runs::keep_late_report(&mut change.tx, id, &report.to_string()).await?;
-                let event = self
-                    .event("run.late-report", Some(&change.actor))
-                    .of_ticket(change.ticket())
-                    .of_stage(&place.stage)
-                    .with("run", id.to_string())
-                    .with("outcome", finish.outcome.as_str());
-                change.record(event);
-                self.commit(change).await?;
-                return Ok(Run { status: RunStatus::Unknown, ..run });
+            RunStatus::Unknown => return self.keep_late(change, &place.stage, run, &finish).await,
+            _ if run.verdict.is_some() => {
+                return self.keep_late(change, &place.stage, run, &finish).await;
             }
             RunStatus::Succeeded | RunStatus::Failed | RunStatus::Partial
-                if run.status == status
-                    && run.revision_after == finish.revision_after
-                    && run.verdict.is_none() =>
+                if run.status == status && run.revision_after == finish.revision_after =>
             {
                 return Ok(run);
             }
@@ -207,11 +188,7 @@ impl Services {
         }
         tickets::raise_generation(&mut change.tx, facts.this.stage.id).await?;
         change.renew_next_stage(self, &facts, status).await?;
-        let log: Vec<u8> = runs::log_chunks(&mut change.tx, id, 0, i64::MAX)
-            .await?
-            .into_iter()
-            .flat_map(|(_, body)| body)
-            .collect();
+        let log = log_digest(&mut change.tx, id).await?;
         let event = self
             .event("run.finished", Some(&change.actor))
             .of_ticket(change.ticket())
@@ -223,7 +200,7 @@ impl Services {
             .with("revision_before", finish.revision_before.clone())
             .with("revision_after", finish.revision_after.clone())
             .with("overran", overran)
-            .with("log_sha256", crate::domain::digest::Digest::of(&log).to_string());
+            .with("log_sha256", log);
         change.record(event);
         let now = change.now;
         self.commit(change).await?;
@@ -238,7 +215,35 @@ impl Services {
         })
     }
 
-    /// A person says what a run did that stopped reporting.
+    /// Keeps what a client says of a run whose end is a person's to tell. The first such word stands.
+    async fn keep_late(
+        &self,
+        mut change: Change,
+        stage: &str,
+        run: Run,
+        finish: &Finish,
+    ) -> Result<Run, ServiceError> {
+        let status = run.status_at(change.now);
+        change.note_lapsed_runs(self).await?;
+        let report = serde_json::json!({
+            "outcome": finish.outcome, "exit_code": finish.exit_code,
+            "revision_before": finish.revision_before, "revision_after": finish.revision_after,
+            "received_at": change.now,
+        });
+        if runs::keep_late_report(&mut change.tx, run.id, &report.to_string()).await? {
+            let event = self
+                .event("run.late-report", Some(&change.actor))
+                .of_ticket(change.ticket())
+                .of_stage(stage)
+                .with("run", run.id.to_string())
+                .with("outcome", finish.outcome.as_str());
+            change.record(event);
+            self.commit(change).await?;
+        }
+        Ok(Run { status, ..run })
+    }
+
+    /// A person says what a run did that stopped reporting, ended half-way, or failed without naming a revision.
     pub async fn settle_run(
         &self,
         actor: &Actor,
@@ -278,6 +283,7 @@ impl Services {
             at: change.now,
         };
         runs::settle(&mut change.tx, id, &record, Some(&after)).await?;
+        let log = log_digest(&mut change.tx, id).await?;
         change.entail(self, facts.this.stage.id, &decision, "settled").await?;
         change.renew_next_stage(self, &facts, verdict.status()).await?;
         let event = self
@@ -286,7 +292,8 @@ impl Services {
             .of_stage(&place.stage)
             .with("run", id.to_string())
             .with("verdict", verdict.as_str())
-            .with("revision_after", after);
+            .with("revision_after", after)
+            .with("log_sha256", log);
         let event = self.with_text(event, note);
         change.record(event);
         self.commit(change).await
@@ -351,15 +358,28 @@ impl Services {
     }
 }
 
+fn run_unknown() -> ServiceError {
+    ServiceError::conflict(
+        "run-unknown",
+        "The run was silent for longer than its lease; a person has to say what it did.",
+    )
+}
+
+/// What seals a log in the event that ends its run.
+async fn log_digest(tx: &mut Tx, id: RunId) -> Result<String, ServiceError> {
+    let chunks = runs::log_chunks(tx, id, 0, i64::MAX).await?;
+    let bytes: Vec<u8> = chunks.into_iter().flat_map(|(_, body)| body).collect();
+    Ok(Digest::of(&bytes).to_string())
+}
+
 /// From where to where this run goes.
 fn run_range(facts: &Facts, run: &Run) -> (String, String) {
     let content = &facts.ticket.content;
     match run.direction {
         Direction::Upgrade => (content.from_revision.clone(), content.to_revision.clone()),
         Direction::Rollback => {
-            let undone = facts.this.runs.iter().find(|r| Some(r.id) == run.undoes);
-            let start = undone.and_then(|r| facts.this.left_at(r, |attempt| attempt.act < run.act));
-            (start.unwrap_or_else(|| content.to_revision.clone()), content.from_revision.clone())
+            let start = run.undoes.and_then(|undone| run::left_at(&facts.this.runs, undone, run.act));
+            (start.unwrap_or(&content.to_revision).to_owned(), content.from_revision.clone())
         }
     }
 }

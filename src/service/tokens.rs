@@ -5,7 +5,7 @@ use super::change::{Change, Lock};
 use super::grant::Granted;
 use super::{ServiceError, Services};
 use crate::domain::digest::Digest;
-use crate::domain::facts::{Facts, Intent, Purpose};
+use crate::domain::facts::{Facts, Intent, Purpose, Vote};
 use crate::domain::gate::{self, Clearance};
 use crate::domain::id::{ApplyTokenId, RunId, TicketNumber};
 use crate::domain::presented::{self, Expected};
@@ -264,13 +264,17 @@ impl Services {
             overran: false,
         };
         let tally = gate::tally(facts, token.evidence);
+        let approvals: Vec<&Vote> = match facts.ridden_run() {
+            Some(undone) => facts.this.approvals_of(undone),
+            None => tally.approvals.iter().collect(),
+        };
         let grant = self.sign_grant(&Granted {
             facts,
             token,
             run: &run,
             expected,
             clearance: &clearance,
-            tally: &tally,
+            approvals: &approvals,
         })?;
         let new = runs::NewRun {
             run: &run,
@@ -291,7 +295,7 @@ impl Services {
             .with("sql_digest", run.sql_digest.as_str())
             .with("manifest_sha256", presented.manifest.map(|d| d.to_string()))
             .with("evidence", run.evidence.to_string())
-            .with("approvals", tally.approvals.iter().map(|v| v.id.to_string()).collect::<Vec<_>>())
+            .with("approvals", approvals.iter().map(|v| v.id.to_string()).collect::<Vec<_>>())
             .with("waived", waived)
             .with("grant_sha256", Digest::of(grant.as_bytes()).to_string());
         change.record(event);

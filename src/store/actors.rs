@@ -31,11 +31,7 @@ pub async fn roles(tx: &mut Tx, user: UserId) -> Result<Option<BTreeSet<Role>>, 
 }
 
 /// Whether an API token still stands.
-pub async fn token_stands(
-    tx: &mut Tx,
-    token: ApiTokenId,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
+pub async fn token_stands(tx: &mut Tx, token: ApiTokenId, now: Timestamp) -> Result<bool, StoreError> {
     let found: Option<i64> = tx
         .sql_by_engine(
             "SELECT 1 FROM api_tokens WHERE id = $1 AND revoked_at IS NULL \

@@ -18,7 +18,7 @@ use crate::domain::id::{
 };
 use crate::domain::policy::Policy;
 use crate::domain::run::{Health, Observation};
-use crate::domain::ticket::Ticket;
+use crate::domain::ticket::{Ticket, author_keys};
 use crate::domain::time::Timestamp;
 
 /// Policies as parsed. A version never changes, so each is read once.
@@ -599,7 +599,7 @@ impl Around {
         now: Timestamp,
     ) -> Dossier {
         let named: BTreeSet<String> =
-            ticket.content.authors.iter().map(|a| a.trim().to_lowercase()).collect();
+            ticket.content.authors.iter().flat_map(|a| author_keys(a)).map(str::to_lowercase).collect();
         let mut contributors: BTreeSet<PersonId> =
             self.contributors.iter().filter(|c| c.ticket_id == ticket.id).map(|c| c.person_id).collect();
         contributors.extend(
@@ -683,15 +683,20 @@ async fn authors(
     conn: &mut impl Conn,
     tickets: &HashMap<TicketId, Ticket>,
 ) -> Result<Vec<AccountRow>, StoreError> {
-    let named: BTreeSet<String> =
-        tickets.values().flat_map(|t| &t.content.authors).map(|a| a.trim().to_lowercase()).collect();
+    // As typed and in small letters: SQLite's lower() knows ASCII only.
+    let named: BTreeSet<String> = tickets
+        .values()
+        .flat_map(|t| &t.content.authors)
+        .flat_map(|a| author_keys(a))
+        .flat_map(|a| [a.to_owned(), a.to_lowercase()])
+        .collect();
     if named.is_empty() {
         return Ok(Vec::new());
     }
     let list = placeholders(1, named.len());
     let mut query = conn.sql_owned(format!(
         "SELECT u.id, u.person_id, u.email, u.name, u.active, u.created_at, (SELECT count(*) FROM user_roles r \
-         WHERE r.user_id = u.id AND r.role = 'board') AS board FROM users u WHERE u.email IN ({list}) OR lower(u.name) IN ({list})"
+         WHERE r.user_id = u.id AND r.role = 'board') AS board FROM users u WHERE u.email IN ({list}) OR u.name IN ({list}) OR lower(u.name) IN ({list})"
     ));
     for name in &named {
         query = query.bind(name.as_str());

@@ -57,7 +57,7 @@ pub async fn of_stages(conn: &mut impl Conn, stages: &[StageId]) -> Result<Vec<R
     query.all().await
 }
 
-/// Runs of these environments that run or that nobody has settled.
+/// Runs of these environments that run, or of which nobody has said where they left the database.
 pub async fn unsettled_in(
     conn: &mut impl Conn,
     environments: &[EnvironmentId],
@@ -66,8 +66,11 @@ pub async fn unsettled_in(
         return Ok(Vec::new());
     }
     let list = super::dossier::placeholders(1, environments.len());
+    // Two partial indexes, so two halves.
     let mut query = conn.sql_owned(format!(
-        "{COLUMNS} WHERE r.status IN ('running', 'unknown') AND r.environment_id IN ({list}) ORDER BY r.id"
+        "{COLUMNS} WHERE r.status IN ('running', 'unknown') AND r.environment_id IN ({list}) UNION ALL \
+         {COLUMNS} WHERE r.status IN ('failed', 'partial') AND r.revision_after IS NULL AND r.verdict IS NULL \
+         AND r.environment_id IN ({list}) ORDER BY id"
     ));
     for environment in environments {
         query = query.bind(*environment);
@@ -159,7 +162,7 @@ pub async fn place(conn: &mut impl Conn, id: RunId) -> Result<Option<Place>, Sto
     .await
 }
 
-/// Extends the lease of a run that is still running and whose lease has not lapsed.
+/// Extends the lease of a run that is still running. A lease that has lapsed stays so, noted or not.
 pub async fn extend_lease(
     tx: &mut Tx,
     id: RunId,
@@ -205,14 +208,15 @@ pub async fn finish(tx: &mut Tx, id: RunId, end: &End<'_>) -> Result<bool, Store
     Ok(touched == 1)
 }
 
-/// Keeps what a client said too late. The first such word stands.
-pub async fn keep_late_report(tx: &mut Tx, id: RunId, report: &str) -> Result<(), StoreError> {
-    tx.sql("UPDATE runs SET late_report = $2 WHERE id = $1 AND late_report IS NULL")
+/// Keeps what a client said too late. The first such word stands; says whether this is it.
+pub async fn keep_late_report(tx: &mut Tx, id: RunId, report: &str) -> Result<bool, StoreError> {
+    let touched = tx
+        .sql("UPDATE runs SET late_report = $2 WHERE id = $1 AND late_report IS NULL")
         .bind(id)
         .bind(report)
         .run()
-        .await
-        .map(drop)
+        .await?;
+    Ok(touched == 1)
 }
 
 pub async fn late_report(conn: &mut impl Conn, id: RunId) -> Result<Option<String>, StoreError> {
@@ -224,7 +228,7 @@ pub async fn late_report(conn: &mut impl Conn, id: RunId) -> Result<Option<Strin
         .flatten())
 }
 
-/// A person's word on how an unknown run ended.
+/// A person's word on how a run ended that did not say so itself, or not well.
 pub async fn settle(
     tx: &mut Tx,
     id: RunId,
@@ -233,7 +237,7 @@ pub async fn settle(
 ) -> Result<(), StoreError> {
     tx.sql(
         "UPDATE runs SET status = $2, finished_at = $3, verdict = $4, revision_after = $5 \
-         WHERE id = $1 AND status = 'unknown'",
+         WHERE id = $1 AND status IN ('unknown', 'failed', 'partial') AND verdict IS NULL",
     )
     .bind(id)
     .bind(verdict.verdict.status())

@@ -1,28 +1,18 @@
 //! The runbook, from a filed ticket to completion notes.
 
-use super::scene::{Scene, at};
+use super::replay;
+use super::scene::{Scene, at, code};
 use crate::clock::PlayedClock;
 use crate::demo::kit;
 use crate::domain::earliest::Earliest;
 use crate::domain::facts::Choice;
 use crate::domain::run::{Health, Outcome};
 use crate::domain::ticket::TicketOutcome;
+use crate::service::Services;
 use crate::service::testing::{log, on_both_engines};
-use crate::service::{ServiceError, Services};
 
 on_both_engines! {
     the_runbook_is_played_from_ticket_to_completion,
-}
-
-fn code(error: &ServiceError) -> &'static str {
-    match error {
-        ServiceError::Refused(refusal) => refusal.code(),
-        ServiceError::Conflict { code, .. }
-        | ServiceError::Gone { code, .. }
-        | ServiceError::Mismatch { code, .. }
-        | ServiceError::Unauthenticated { code, .. } => code,
-        other => panic!("{other:?}"),
-    }
 }
 
 async fn the_runbook_is_played_from_ticket_to_completion(services: &Services, clock: &PlayedClock) {
@@ -87,4 +77,5 @@ async fn the_runbook_is_played_from_ticket_to_completion(services: &Services, cl
     for kind in ["token.released", "token.redeemed", "token.reuse", "run.finished", "ticket.completed"] {
         assert!(events.iter().any(|e| e == kind), "{kind} in {events:?}");
     }
+    replay::check(services).await;
 }

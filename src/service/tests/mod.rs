@@ -1,5 +1,16 @@
 //! Tests of whole use cases, on both engines.
 
 mod flow;
+mod kills;
 mod properties;
+mod races;
+pub(crate) mod replay;
+mod rules_evidence;
+mod rules_floors;
+mod rules_formats;
+mod rules_gates;
+mod rules_people;
+mod rules_rollback;
+mod rules_single;
+mod rules_tokens;
 pub(crate) mod scene;

@@ -9,7 +9,8 @@ use crate::domain::evidence;
 use crate::domain::facts::{Choice, Facts, Intent};
 use crate::domain::gate::{self, GateReport};
 use crate::domain::id::{RunId, TicketNumber};
-use crate::domain::run::{Health, Outcome, Run};
+use crate::domain::policy::RUNBOOK;
+use crate::domain::run::{Health, Method, Outcome, Run};
 use crate::domain::ticket::{TicketContent, TicketKind};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Actor, Role, Scope};
@@ -55,6 +56,24 @@ pub(crate) fn content(kind: TicketKind) -> TicketContent {
     }
 }
 
+/// The stable code of an error.
+pub(crate) fn code(error: &ServiceError) -> &'static str {
+    match error {
+        ServiceError::Refused(refusal) => refusal.code(),
+        ServiceError::Conflict { code, .. }
+        | ServiceError::Gone { code, .. }
+        | ServiceError::Mismatch { code, .. }
+        | ServiceError::Unauthenticated { code, .. } => code,
+        ServiceError::Invalid { faults } => faults[0].field,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The code of what was refused.
+pub(crate) fn refused<T>(result: Result<T, ServiceError>) -> &'static str {
+    code(&result.err().expect("a refusal"))
+}
+
 impl<'a> Scene<'a> {
     /// People, policy and one ticket that Priya filed, on [`TUESDAY`].
     pub async fn new(services: &'a Services, clock: &'a PlayedClock) -> Self {
@@ -73,8 +92,20 @@ impl<'a> Scene<'a> {
         Self { services, clock, priya, ci, daniel, marta, admin, ticket }
     }
 
-    pub fn wait(&self, hours: i64) {
-        self.clock.advance(SignedDuration::from_hours(hours));
+    /// Another ticket of the same people and application.
+    pub async fn another(&self, content: TicketContent) -> Scene<'a> {
+        let ticket = self.services.file_ticket(&self.priya, "trading-backend", content).await.unwrap();
+        let Scene { services, clock, priya, ci, daniel, marta, admin, .. } = self;
+        let (priya, ci, daniel) = (priya.clone(), ci.clone(), daniel.clone());
+        Scene { services, clock, priya, ci, daniel, marta: marta.clone(), admin: admin.clone(), ticket }
+    }
+
+    /// Applies the runbook's policy with this changed, and moves the ticket to it.
+    pub async fn repolicy(&self, from: &str, to: &str) {
+        let toml = RUNBOOK.replace(from, to);
+        assert_ne!(toml, RUNBOOK, "the policy holds {from}");
+        self.services.apply_policy(None, &toml).await.unwrap();
+        self.services.move_policy(&self.priya, self.ticket).await.unwrap();
     }
 
     pub fn kit(&self, stage: &str) -> Kit {
@@ -112,6 +143,20 @@ impl<'a> Scene<'a> {
         self.gates(stage).await.blocked().map(|g| g.key.as_str()).collect()
     }
 
+    /// Attaches a kit whose dry-run report says something else in these places.
+    pub async fn attach_reporting(&self, stage: &str, kit: &Kit, edits: &[(&str, serde_json::Value)]) {
+        for mut file in kit.files().unwrap() {
+            if file.kind == ArtifactKind::DryRunReport {
+                let mut report: serde_json::Value = serde_json::from_slice(&file.bytes).unwrap();
+                for (place, value) in edits {
+                    *report.pointer_mut(place).unwrap() = value.clone();
+                }
+                file.bytes = serde_json::to_vec(&report).unwrap();
+            }
+            self.upload(stage, file.kind, &file.name, &file.bytes).await.unwrap();
+        }
+    }
+
     pub async fn accept_all(&self, stage: &str) {
         for finding in self.facts(stage).await.this.findings.iter().filter(|f| f.blocks()) {
             let note = "Agreed with the desk heads.";
@@ -146,14 +191,51 @@ impl<'a> Scene<'a> {
     /// Everything that people do before a stage can be applied.
     pub async fn prepare(&self, stage: &str) {
         self.attach(stage, &self.kit(stage)).await;
+        self.agree(stage).await;
+    }
+
+    /// Everything that people do about evidence that is there.
+    pub async fn agree(&self, stage: &str) {
         self.accept_all(stage).await;
         self.tick_all(stage).await;
         self.vote(&self.daniel, stage, Choice::Approve).await.unwrap();
         self.vote(&self.marta, stage, Choice::Approve).await.unwrap();
     }
 
+    /// Staging prepared, and in its window.
+    pub async fn ready(&self) {
+        self.prepare("staging").await;
+        self.clock.set(at("2025-11-18T14:10:00Z"));
+        assert_eq!(self.shut("staging").await, [] as [&str; 0]);
+    }
+
     pub async fn release(&self, stage: &str) -> Result<Released, ServiceError> {
         self.services.release(&self.priya, self.ticket, stage, Intent::Upgrade).await
+    }
+
+    pub async fn roll_back(&self, stage: &str, method: Method) -> Result<Released, ServiceError> {
+        self.services.release(&self.priya, self.ticket, stage, Intent::Rollback(method)).await
+    }
+
+    /// Rolls a stage back to its start.
+    pub async fn undo(&self, stage: &str, method: Method) -> RunId {
+        let released = self.roll_back(stage, method).await.unwrap();
+        let run = self.redeem(&released, None).await.unwrap().run;
+        self.finish(run, Outcome::Succeeded, Some(kit::FROM)).await.unwrap();
+        run
+    }
+
+    /// Redeems a token and ends its run at once.
+    pub async fn run(&self, released: &Released, outcome: Outcome, after: Option<&str>) -> RunId {
+        let run = self.redeem(released, None).await.unwrap().run;
+        self.finish(run, outcome, after).await.unwrap();
+        run
+    }
+
+    /// The token of a stage that still stands, as the database sees it.
+    pub async fn outstanding(&self, stage: &str) -> bool {
+        let facts = self.facts(stage).await;
+        facts.this.tokens.iter().any(|t| t.outstanding(facts.now))
     }
 
     pub async fn redeem(&self, released: &Released, key: Option<&str>) -> Result<Redeemed, ServiceError> {
@@ -176,8 +258,8 @@ impl<'a> Scene<'a> {
             exit_code: Some(i64::from(outcome != Outcome::Succeeded)),
             revision_before: Some(kit::FROM.to_owned()),
             revision_after: after.map(str::to_owned),
-            backup_restored: false,
-            prior_tag_redeployed: false,
+            backup_restored: true,
+            prior_tag_redeployed: true,
         };
         self.services.finish(&self.ci, run, finish).await
     }

@@ -21,11 +21,19 @@ pub(super) struct Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
     /// One file of a whole kit whose snapshot is this many hours old.
-    Fresh { kind: usize, variant: u8, age: i64 },
+    Fresh {
+        kind: usize,
+        variant: u8,
+        age: i64,
+    },
     /// The newest file of a kind once more, byte for byte.
-    Again { kind: usize },
+    Again {
+        kind: usize,
+    },
     /// The first file of a kind, over whatever came after it.
-    First { kind: usize },
+    First {
+        kind: usize,
+    },
     /// The report of a dry run of the newest upgrade on the newest backup.
     Matching,
     /// The upgrade's text as downgrade.
@@ -34,8 +42,12 @@ pub(super) enum What {
     FailedReport,
     /// A backup manifest as dry-run report.
     WrongKind,
-    Other { text: u8 },
-    Smoke { passed: bool },
+    Other {
+        text: u8,
+    },
+    Smoke {
+        passed: bool,
+    },
 }
 
 /// What a redemption presents.
@@ -62,36 +74,138 @@ pub(super) struct End {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    File { who: Who, kind: u8, incident: Option<usize> },
-    Edit { who: Who, ticket: usize, kind: u8, incident: Option<usize>, author: Option<usize>, stale: bool },
-    Move { who: Who, ticket: usize },
-    Abandon { who: Who, ticket: usize },
-    Complete { who: Who, ticket: usize, retrospective: bool },
-    Upload { who: Who, at: Place, what: What },
-    Tick { who: Who, at: Place, item: usize, done: bool },
-    Accept { who: Who, at: Place, pick: usize },
-    Thread { who: Who, at: Place, blocking: bool },
-    Settle { who: Who, at: Place, pick: usize, resolve: bool },
+    File {
+        who: Who,
+        kind: u8,
+        incident: Option<usize>,
+    },
+    Edit {
+        who: Who,
+        ticket: usize,
+        kind: u8,
+        incident: Option<usize>,
+        author: Option<usize>,
+        stale: bool,
+    },
+    Move {
+        who: Who,
+        ticket: usize,
+    },
+    Abandon {
+        who: Who,
+        ticket: usize,
+    },
+    Complete {
+        who: Who,
+        ticket: usize,
+        retrospective: bool,
+    },
+    Upload {
+        who: Who,
+        at: Place,
+        what: What,
+    },
+    Tick {
+        who: Who,
+        at: Place,
+        item: usize,
+        done: bool,
+    },
+    Accept {
+        who: Who,
+        at: Place,
+        pick: usize,
+    },
+    Thread {
+        who: Who,
+        at: Place,
+        blocking: bool,
+    },
+    Settle {
+        who: Who,
+        at: Place,
+        pick: usize,
+        resolve: bool,
+    },
     /// `seen`: how many different states of the evidence ago the page was opened.
-    Vote { who: Who, at: Place, choice: Choice, seen: usize, acknowledged: bool },
-    Release { who: Who, at: Place, intent: Intent },
-    Revoke { who: Who, at: Place },
-    Redeem { who: Who, token: usize, key: u8, presents: Presents },
-    Heartbeat { who: Who, run: usize },
-    Finish { who: Who, run: usize, end: End },
-    Verdict { who: Who, run: usize, verdict: RunVerdict },
+    Vote {
+        who: Who,
+        at: Place,
+        choice: Choice,
+        seen: usize,
+        acknowledged: bool,
+    },
+    Release {
+        who: Who,
+        at: Place,
+        intent: Intent,
+    },
+    Revoke {
+        who: Who,
+        at: Place,
+    },
+    Redeem {
+        who: Who,
+        token: usize,
+        key: u8,
+        presents: Presents,
+    },
+    Heartbeat {
+        who: Who,
+        run: usize,
+    },
+    Finish {
+        who: Who,
+        run: usize,
+        end: End,
+    },
+    Verdict {
+        who: Who,
+        run: usize,
+        verdict: RunVerdict,
+    },
     Sweep,
-    Observe { who: Who, at: Place, healthy: bool },
-    Incident { who: Who },
-    Resolve { who: Who, pick: usize },
-    Freeze { who: Who, stage: Option<usize>, start: i64, hours: i64 },
-    Thaw { who: Who, pick: usize },
-    Policy { who: Option<Who>, variant: usize },
-    Roles { who: Option<Who>, account: usize, menu: usize },
-    Deactivate { who: Option<Who>, account: usize },
+    Observe {
+        who: Who,
+        at: Place,
+        healthy: bool,
+    },
+    Incident {
+        who: Who,
+    },
+    Resolve {
+        who: Who,
+        pick: usize,
+    },
+    Freeze {
+        who: Who,
+        stage: Option<usize>,
+        start: i64,
+        hours: i64,
+    },
+    Thaw {
+        who: Who,
+        pick: usize,
+    },
+    Policy {
+        who: Option<Who>,
+        variant: usize,
+    },
+    Roles {
+        who: Option<Who>,
+        account: usize,
+        menu: usize,
+    },
+    Deactivate {
+        who: Option<Who>,
+        account: usize,
+    },
     Wait(SignedDuration),
     /// Until the next window of a stage opens, and so many seconds more or less.
-    Window { stage: usize, offset: i64 },
+    Window {
+        stage: usize,
+        offset: i64,
+    },
     /// Whatever honest people would do next to get this stage applied.
     Next(Place),
     /// The same, to get it rolled back.
@@ -127,7 +241,9 @@ impl Action {
             Self::Policy { who, .. } | Self::Roles { who, .. } | Self::Deactivate { who, .. } => {
                 *who = Some(other);
             }
-            Self::Sweep | Self::Wait(_) | Self::Window { .. } | Self::Next(_) | Self::Back(..) => return None,
+            Self::Sweep | Self::Wait(_) | Self::Window { .. } | Self::Next(_) | Self::Back(..) => {
+                return None;
+            }
         }
         Some(self)
     }

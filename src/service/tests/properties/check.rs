@@ -29,7 +29,8 @@ pub(super) async fn findings(
 pub(super) async fn check(world: &mut World<'_>, model: &Model) -> Result<(), String> {
     let nobody = super::world::nobody();
     for ticket in 0..model.tickets.len() {
-        let dossier = world.services.dossier(&nobody, world.tickets[ticket]).await.map_err(|e| e.to_string())?;
+        let dossier =
+            world.services.dossier(&nobody, world.tickets[ticket]).await.map_err(|e| e.to_string())?;
         for at in model.places(ticket) {
             let name = STAGES[at.stage];
             let intents =
@@ -37,15 +38,21 @@ pub(super) async fn check(world: &mut World<'_>, model: &Model) -> Result<(), St
             for intent in intents {
                 let facts = dossier.facts_for(name, Purpose::Release, intent).unwrap();
                 let report = gate::evaluate(&facts).map_err(|e| e.to_string())?;
-                let found: Vec<_> = report.gates.iter().map(|gate| (gate.key.as_str(), gate.status)).collect();
+                let found: Vec<_> =
+                    report.gates.iter().map(|gate| (gate.key.as_str(), gate.status)).collect();
                 let wanted = model.gates(at, intent, None);
                 if found.iter().map(|gate| gate.1).ne(wanted) {
                     let why: Vec<_> = report.blocked().map(|gate| &gate.reason).collect();
                     return Err(format!("{at:?} {intent:?}: {found:?} {why:?}, the oracle says {wanted:?}"));
                 }
                 let (approvals, rejected) = model.tally(at);
-                if (report.tally.approvals.len(), !report.tally.rejections.is_empty()) != (approvals, rejected) {
-                    return Err(format!("{at:?}: {:?}, the oracle says {approvals} {rejected}", report.tally));
+                if (report.tally.approvals.len(), !report.tally.rejections.is_empty())
+                    != (approvals, rejected)
+                {
+                    return Err(format!(
+                        "{at:?}: {:?}, the oracle says {approvals} {rejected}",
+                        report.tally
+                    ));
                 }
             }
             let facts = dossier.facts(name).unwrap();
@@ -67,7 +74,9 @@ fn same_evidence(
     let shown = world.shown.entry((at.ticket, at.stage)).or_default();
     match shown.last() {
         Some((last, known)) if *last == now && *known == digest => return Ok(()),
-        Some((last, _)) if *last == now => return Err(format!("{at:?}: the digest changed, the evidence did not")),
+        Some((last, _)) if *last == now => {
+            return Err(format!("{at:?}: the digest changed, the evidence did not"));
+        }
         _ => {}
     }
     shown.push((now, digest));

@@ -5,7 +5,8 @@ use jiff::SignedDuration;
 use super::action::{Action, Place, What};
 use super::check::findings;
 use super::model::{
-    Content, EMERGENCY, MENU, Model, OTHER, POLICIES, Run, SMOKE_REPORT, STAGES, Stage, State, Ticket, Token, hours,
+    Content, EMERGENCY, MENU, Model, OTHER, POLICIES, Run, SMOKE_REPORT, STAGES, Stage, State, Ticket, Token,
+    hours,
 };
 use super::rules::{ended, item};
 use super::world::{World, file, policy_text};
@@ -224,7 +225,15 @@ async fn review(world: &mut World<'_>, model: &mut Model, action: Action) -> Don
             let proof = Reauthenticated::as_user(actor.user);
             let ballot = Ballot { choice, seen, comment: "read in full".to_owned(), acknowledged };
             services.vote(&actor, proof, number, stage, ballot).await?;
-            let vote = super::model::Vote { account: Model::account(who), choice, evidence };
+            // Two tabs, two clicks, one vote.
+            let account = Model::account(who);
+            let same = |v: &&super::model::Vote| {
+                v.account == account && v.choice == choice && v.evidence == evidence
+            };
+            if model.standing_votes(at).get(&model.person(who)).is_some_and(same) {
+                return Ok(());
+            }
+            let vote = super::model::Vote { account, choice, evidence };
             model.tickets[at.ticket].stages[at.stage].votes.push(vote);
             if choice != Choice::Approve {
                 revoke(model, at);
@@ -249,7 +258,16 @@ async fn run(world: &mut World<'_>, model: &mut Model, action: Action) -> Done {
             assert_eq!(released.expires_at, expires, "a token's end");
             let evidence = model.evidence(at);
             let (state, used, run) = (State::Issued, None, None);
-            model.tokens.push(Token { at, intent, evidence, expires, database: policy.database, state, used, run });
+            model.tokens.push(Token {
+                at,
+                intent,
+                evidence,
+                expires,
+                database: policy.database,
+                state,
+                used,
+                run,
+            });
             world.released.push(released);
             world.grants.push(None);
         }
@@ -319,6 +337,7 @@ async fn run(world: &mut World<'_>, model: &mut Model, action: Action) -> Done {
                     model.runs[run].after = after;
                     end_run(model, run, status);
                 }
+                // Too late: what it says is kept, and that it was silent is written down.
                 RunStatus::Unknown => model.runs[run].status = RunStatus::Unknown,
                 _ => {}
             }

@@ -35,7 +35,13 @@ pub(super) fn item(stage: usize, number: usize) -> (&'static str, bool, bool) {
 }
 
 /// How a client's word is recorded, or none for a restore without its two statements.
-pub(super) fn ended(end: End, intent: Intent, at_start: &str, at_end: &str, after: Option<&str>) -> Option<RunStatus> {
+pub(super) fn ended(
+    end: End,
+    intent: Intent,
+    at_start: &str,
+    at_end: &str,
+    after: Option<&str>,
+) -> Option<RunStatus> {
     if intent == Intent::Rollback(Method::Restore) && end.outcome == Outcome::Succeeded && !end.restored {
         return None;
     }
@@ -132,7 +138,7 @@ impl Model {
                 Some(run) => only_if(
                     self.is_open(self.runs[run].at)
                         && self.may(who, &[Role::Engineer, Role::Board], None)
-                        && self.status(run) == RunStatus::Unknown,
+                        && self.awaits_verdict(run),
                 ),
                 None => Void,
             },
@@ -142,9 +148,7 @@ impl Model {
                 Some(open) => only_if(*open && self.declares(who)),
                 None => Void,
             },
-            Action::Freeze { who, start, hours, .. } => {
-                only_if(self.freezes_by(who) && start + hours > 0)
-            }
+            Action::Freeze { who, start, hours, .. } => only_if(self.freezes_by(who) && start + hours > 0),
             Action::Thaw { who, pick } => match self.freezes.get(pick) {
                 Some((_, _, end)) => only_if(self.freezes_by(who) && *end > self.now),
                 None => Void,
@@ -194,7 +198,9 @@ impl Model {
     }
 
     fn file(&self, who: Who, incident: Option<usize>) -> Answer {
-        if self.tickets.len() >= MOST_TICKETS || incident.is_some_and(|incident| incident >= self.incidents.len()) {
+        if self.tickets.len() >= MOST_TICKETS
+            || incident.is_some_and(|incident| incident >= self.incidents.len())
+        {
             return Void;
         }
         only_if(self.may(who, &[Role::Engineer], Some(Scope::TicketsWrite)))
@@ -213,25 +219,19 @@ impl Model {
         let undone = |at: Place| {
             self.standing(at).is_none()
                 && self.runs_at(at).any(|run| {
-                    self.runs[run].intent != Intent::Upgrade
-                        && self.runs[run].status == RunStatus::Succeeded
+                    self.runs[run].intent != Intent::Upgrade && self.runs[run].status == RunStatus::Succeeded
                 })
         };
         let healthy = |at: Place| {
             self.standing(at).is_some_and(|run| {
                 self.runs[run].status == RunStatus::Succeeded
-                    && !self.is_half_way(run)
+                    && !self.half_undone(run)
                     && self.stage(at).health.get(&run) == Some(&true)
             })
         };
-        let back = self.places(ticket).any(undone)
-            && self.places(ticket).all(|at| self.standing(at).is_none());
+        let back =
+            self.places(ticket).any(undone) && self.places(ticket).all(|at| self.standing(at).is_none());
         back || self.places(ticket).all(healthy)
-    }
-
-    /// A rollback of this run left the database between two revisions, or is under way.
-    fn is_half_way(&self, run: usize) -> bool {
-        self.undoings(run).any(|other| self.runs[other].status != RunStatus::Failed)
     }
 
     fn upload(&self, who: Who, at: Place, what: What) -> Answer {
@@ -298,8 +298,7 @@ impl Model {
             },
             State::Issued if self.now >= known.expires => Refused,
             State::Issued => {
-                let by_token = bearer.is_some()
-                    && self.may(who, Role::ALL, Some(Scope::Apply));
+                let by_token = bearer.is_some() && self.may(who, Role::ALL, Some(Scope::Apply));
                 let open = self.applicable(known.at, known.intent, Some(token));
                 if !by_token || !open || self.evidence(known.at) != known.evidence {
                     Refused
@@ -331,10 +330,7 @@ impl Model {
     pub fn range(&self, run: usize) -> (String, String) {
         use crate::demo::kit::{FROM, TO};
         let Some(undone) = self.runs[run].undoes else { return (FROM.to_owned(), TO.to_owned()) };
-        let earlier = self.undoings(undone).filter(|other| *other < run);
-        let partial = earlier.filter(|other| self.runs[*other].status == RunStatus::Partial).last();
-        let start = self.runs[partial.unwrap_or(undone)].after.clone();
-        (start.unwrap_or_else(|| TO.to_owned()), FROM.to_owned())
+        (self.left_at(undone, run).to_owned(), FROM.to_owned())
     }
 
     pub fn revision_after(&self, run: usize, after: u8) -> Option<String> {
@@ -354,11 +350,11 @@ impl Model {
         let Some(status) = ended(end, self.runs[run].intent, &start, &to, after.as_deref()) else {
             return Refused;
         };
+        // What comes too late is kept, and decides nothing.
+        let open = matches!(self.status(run), RunStatus::Running | RunStatus::Unknown);
         let known = &self.runs[run];
-        only_if(
-            self.reports(who, run)
-                && (self.unsettled(run) || (known.status == status && known.after == after && !known.verdict)),
-        )
+        let again = known.status == status && known.after == after;
+        only_if(self.reports(who, run) && (open || known.verdict || again))
     }
 
     pub fn settled(verdict: RunVerdict) -> RunStatus {
@@ -373,7 +369,7 @@ impl Model {
         let Some(run) = self.last_upgrade(at) else { return Refused };
         let well = self.runs[run].status == RunStatus::Succeeded
             && self.standing(at).is_some()
-            && !self.is_half_way(run)
+            && !self.half_undone(run)
             && self.stage(at).health.get(&run) != Some(&false);
         let minutes = if at.stage == 0 { 24 * 60 } else { 30 };
         let watched = self.runs[run]

@@ -7,7 +7,7 @@ use super::model::{Content, MOST_TICKETS, Model, PREFLIGHT, WHO, hours};
 use super::rules::Answer;
 use crate::domain::facts::{Choice, Intent};
 use crate::domain::gate::GateStatus;
-use crate::domain::run::{Method, Outcome, RunStatus, RunVerdict};
+use crate::domain::run::{Method, Outcome, RunVerdict};
 
 const PASSING: SignedDuration = SignedDuration::from_mins(31);
 
@@ -72,9 +72,9 @@ impl Model {
 
     /// Ends what runs here, or settles it.
     fn report(&self, at: Place) -> Option<Action> {
-        let run = self.runs_at(at).find(|run| self.unsettled(*run))?;
+        let run = self.runs_at(at).find(|run| self.unsettled(*run) || self.awaits_verdict(*run))?;
         let pick = self.runs.len() - 1 - run;
-        if self.status(run) == RunStatus::Unknown {
+        if self.awaits_verdict(run) {
             return self.by_anybody(|who| Action::Verdict { who, run: pick, verdict: RunVerdict::Applied });
         }
         let end = End { outcome: Outcome::Succeeded, after: 0, restored: true };
@@ -171,7 +171,8 @@ impl Model {
             return self.by_anybody(|who| Action::Resolve { who, pick });
         }
         if gates[6] == GateStatus::Blocked {
-            let pick = self.freezes.iter().rposition(|(_, start, end)| *start <= self.now && self.now < *end)?;
+            let pick =
+                self.freezes.iter().rposition(|(_, start, end)| *start <= self.now && self.now < *end)?;
             return self.by_anybody(|who| Action::Thaw { who, pick });
         }
         if gates[7] == GateStatus::Blocked {

@@ -39,8 +39,7 @@ pub(super) struct World<'a> {
 
 /// The text of a policy.
 pub(super) fn policy_text(policy: Policy) -> String {
-    let mut quorum =
-        format!("quorum = {}\nquorum_standard = {}", policy.quorum, policy.standard);
+    let mut quorum = format!("quorum = {}\nquorum_standard = {}", policy.quorum, policy.standard);
     if policy.database {
         quorum.push_str("\ndatabase = \"trades-1\"");
     }
@@ -172,7 +171,8 @@ impl<'a> World<'a> {
             let reason = "Orders are late and traders wait for it.".to_owned();
             content.emergency = Some(Emergency { reason, incident: incident.map(|i| self.incidents[i]) });
         }
-        content.authors = author.map(|account| format!("{}@example.com", ACCOUNTS[account].0)).into_iter().collect();
+        content.authors =
+            author.map(|account| format!("{}@example.com", ACCOUNTS[account].0)).into_iter().collect();
         content
     }
 
