@@ -384,7 +384,7 @@ fn inside() -> impl Strategy<Value = Action> {
         1 => (who(), place()).prop_map(|(who, at)| Action::Revoke { who, at }),
         6 => (who(), 0..4_usize, 0..3_u8, presents())
             .prop_map(|(who, token, key, presents)| Action::Redeem { who, token, key, presents }),
-        9 => (who(), 0..3_usize).prop_map(|(who, run)| Action::Heartbeat { who, run }),
+        2 => (who(), 0..3_usize).prop_map(|(who, run)| Action::Heartbeat { who, run }),
         3 => (who(), 0..3_usize, end()).prop_map(|(who, run, end)| Action::Finish { who, run, end }),
         3 => (who(), 0..3_usize, verdict()).prop_map(|(who, run, verdict)| Action::Verdict { who, run, verdict }),
         1 => Just(Action::Sweep),

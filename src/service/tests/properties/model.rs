@@ -218,6 +218,8 @@ pub(super) struct Run {
     /// The variant of the upgrade SQL that was approved.
     pub variant: u8,
     pub lease: Timestamp,
+    /// It has said once that it goes on.
+    pub heard: bool,
     pub status: RunStatus,
     pub finished: Option<Timestamp>,
     pub after: Option<String>,

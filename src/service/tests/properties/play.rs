@@ -302,6 +302,7 @@ async fn run(world: &mut World<'_>, model: &mut Model, action: Action) -> Done {
                 undoes: model.standing(known.at).filter(|_| known.intent != Intent::Upgrade),
                 variant,
                 lease: model.now + SignedDuration::from_secs(60),
+                heard: false,
                 status: RunStatus::Running,
                 finished: None,
                 after: None,
@@ -317,6 +318,7 @@ async fn run(world: &mut World<'_>, model: &mut Model, action: Action) -> Done {
             let run = model.run(run).unwrap();
             services.heartbeat(&world.actor(model, who), world.runs[run]).await?;
             model.runs[run].lease = model.now + SignedDuration::from_secs(60);
+            model.runs[run].heard = true;
         }
         Action::Finish { who, run, end } => {
             let run = model.run(run).unwrap();

@@ -78,7 +78,12 @@ impl Model {
             return self.by_anybody(|who| Action::Verdict { who, run: pick, verdict: RunVerdict::Applied });
         }
         let end = End { outcome: Outcome::Succeeded, after: 0, restored: true };
-        self.by_anybody(|who| Action::Finish { who, run: pick, end })
+        let beat = if self.runs[run].heard {
+            None
+        } else {
+            self.by_anybody(|who| Action::Heartbeat { who, run: pick })
+        };
+        beat.or_else(|| self.by_anybody(|who| Action::Finish { who, run: pick, end }))
     }
 
     fn redemption(&self, at: Place) -> Option<Action> {
