@@ -89,7 +89,7 @@ impl<'a> Demo<'a> {
     }
 
     fn has_every_phase(&self) {
-        assert_eq!(self.tickets.len(), 14);
+        assert_eq!(self.tickets.len(), 15);
         for dossier in self.tickets.values() {
             assert!(dossier.ticket.created_at < self.now && dossier.ticket.updated_at <= self.now);
             assert!(dossier.alarms.is_empty());
@@ -143,6 +143,10 @@ impl<'a> Demo<'a> {
         assert_eq!(report.gate(GateKey::Incidents).unwrap().status, GateStatus::Waived);
 
         assert_eq!(self.status("Late quotes get their venue as well", "staging"), [RunStatus::Running]);
+
+        let unproven = self.ticket("Sessions keep the time zone of their venue").stage("staging").unwrap();
+        let run = unproven.standing_upgrade().unwrap();
+        assert!(run.status == RunStatus::Succeeded && !unproven.smoke_passed(run));
 
         let watched = self.ticket("Look up quotes by symbol, venue and time").stage("staging").unwrap();
         let run = watched.last_upgrade().unwrap();

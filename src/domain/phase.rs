@@ -31,7 +31,8 @@ named! {
 /// The phase of a stage; `report` is what the evaluator says of an upgrade on these facts.
 pub fn phase(facts: &Facts, report: &GateReport) -> Phase {
     let record = &facts.this;
-    if record.runs.iter().any(|r| r.unsettled(facts.now)) {
+    // A run that ended badly without saying where may wait for a verdict too, but it is not under way.
+    if record.runs.iter().any(|r| matches!(r.status_at(facts.now), RunStatus::Running | RunStatus::Unknown)) {
         return Phase::Running;
     }
     if let Some(standing) = record.standing_upgrade() {
@@ -176,7 +177,8 @@ mod tests {
             finished_at: Some(started_at + SignedDuration::from_mins(1)),
             exit_code: None,
             revision_before: None,
-            revision_after: None,
+            // Without it a failed run is as good as unknown.
+            revision_after: (status == RunStatus::Failed).then(|| "a".to_owned()),
             verdict: None,
             log_bytes: 0,
             log_cut: false,

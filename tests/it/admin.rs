@@ -74,10 +74,10 @@ on_both_engines! {
             .expect("the program runs");
         let mut log = BufReader::new(server.stderr.take().expect("its log")).lines();
         let address = loop {
-            let line = log.next().expect("a line that says where it listens").expect("text");
-            let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
-            if line["message"] == "listening" {
-                break line["address"].as_str().expect("an address").to_owned();
+            let told = log.next().expect("a line that says where it listens").expect("text");
+            let event: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+            if event["message"] == "listening" {
+                break event["address"].as_str().expect("an address").to_owned();
             }
         };
         let browser = Anonymous::new(&format!("http://{address}"));

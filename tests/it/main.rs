@@ -14,4 +14,5 @@ mod http;
 
 #[cfg(test)]
 #[path = "../support/mod.rs"]
+#[expect(dead_code, reason = "each binary uses its part of it")]
 mod support;

@@ -22,6 +22,7 @@ async fn ask(scene: &Scene<'_>, who: &Actor) -> Option<Asked> {
     found
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "compared with what the queue answers")]
 fn of(stage: &str, ask: Ask) -> Option<Asked> {
     Some(Asked { stage: stage.to_owned(), ask })
 }

@@ -3,8 +3,10 @@
 mod abuse;
 mod abuse_tokens;
 mod flow;
+mod kills;
 mod properties;
 mod queries;
+mod races;
 pub(crate) mod replay;
 mod rules_evidence;
 mod rules_floors;

@@ -94,6 +94,7 @@ async fn sequence(engine: Engine, wishes: &[Wish]) -> Result<Tried, String> {
         }
         check::check(&mut world, &model).await.map_err(told)?;
     }
+    super::replay::check(&services).await;
     Ok(tried)
 }
 
@@ -213,11 +214,11 @@ fn assert_thorough(tried: &Tried) {
 
 #[test]
 fn no_sequence_of_acts_gets_past_the_rules_on_sqlite() {
-    let tried = play_many(Engine::Sqlite, if long() { 2_000 } else { 40 }, 160);
+    let tried = play_many(Engine::Sqlite, if long() { 2_000 } else { 36 }, 150);
     assert_thorough(&tried);
 }
 
 #[test]
 fn no_sequence_of_acts_gets_past_the_rules_on_postgresql() {
-    play_many(Engine::Postgres, if long() { 200 } else { 4 }, 160);
+    play_many(Engine::Postgres, if long() { 200 } else { 4 }, 150);
 }

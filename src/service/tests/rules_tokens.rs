@@ -105,7 +105,7 @@ async fn rule_15_redemption_needs_the_evidence_of_the_release(services: &Service
     let released = scene.release("production").await.unwrap();
     // The run on the stage before is part of production's evidence.
     scene.undo("staging", Method::Downgrade).await;
-    assert_eq!(refused(scene.redeem(&released, None).await), "gates-closed");
+    assert_eq!(refused(scene.redeem(&released, None).await), "token-revoked");
     assert!(scene.shut("production").await.contains(&"approvals"), "and its votes are stale");
     replay::check(services).await;
 }

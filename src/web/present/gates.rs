@@ -52,7 +52,7 @@ fn row(stage: &Judged, reader: &Actor, gate: &Gate) -> GateRow {
             state: now,
             lead: String::new(),
             rest: gate.reason.as_str().into(),
-            who: place(gate.key),
+            who: place(stage, gate.key),
             note: Prose::new(),
         },
         GateStatus::Waived => GateRow {
@@ -64,7 +64,7 @@ fn row(stage: &Judged, reader: &Actor, gate: &Gate) -> GateRow {
                 "Waived for a rollback.".into()
             },
             rest: words(&gate.blockers).into(),
-            who: place(gate.key),
+            who: place(stage, gate.key),
             note: Prose::new(),
         },
         GateStatus::Blocked => {
@@ -181,17 +181,18 @@ fn who(stage: &Judged, reader: &Actor, gate: &Gate) -> (Prose, Prose) {
     }
     let note = match gate.clears_at {
         Some(at) => Prose::from("by itself ").until(Time::until(at, stage.now())),
-        None => place(gate.key),
+        None => place(stage, gate.key),
     };
     (others.into(), note)
 }
 
 /// Where a gate's facts are kept, where that is a page.
-fn place(key: GateKey) -> Prose {
+/// The board stands on other pages too, so its links name the page.
+fn place(stage: &Judged, key: GateKey) -> Prose {
     match key {
         GateKey::Incidents => Prose::new().link("Incidents", "/incidents"),
         GateKey::Freeze => Prose::new().link("Freezes", "/freezes"),
-        GateKey::DryRun => Prose::new().link("Files", "#artifacts"),
+        GateKey::DryRun => Prose::new().link("Files", format!("{}#artifacts", stage.href())),
         GateKey::Checklist
         | GateKey::Review
         | GateKey::Approvals
@@ -238,16 +239,16 @@ pub fn yours(stage: &Judged, reader: &Actor, gate: &Gate) -> Option<(&'static st
             let open = checklist::preflight(facts).into_iter().filter(|item| !item.done);
             let mut stated = open.filter(|item| item.attested);
             if stated.any(|item| stage.may(reader, &Action::Tick { item: &item.key }).is_ok()) {
-                Some(("Yours to state", "#checklist".into()))
+                Some(("Yours to state", format!("{}#checklist", stage.href())))
             } else {
                 stage
                     .may_upload(reader, ArtifactKind::UpgradeSql)
-                    .then(|| ("Yours to attach", "#artifacts".into()))
+                    .then(|| ("Yours to attach", format!("{}#artifacts", stage.href())))
             }
         }
         GateKey::DryRun => stage
             .may_upload(reader, ArtifactKind::DryRunReport)
-            .then(|| ("Yours to attach", "#artifacts".into())),
+            .then(|| ("Yours to attach", format!("{}#artifacts", stage.href()))),
         GateKey::Review => {
             let finding = facts.this.findings.iter().any(|finding| {
                 let accept = Action::AcceptFinding { finding: finding.id, note: "." };
@@ -258,9 +259,9 @@ pub fn yours(stage: &Judged, reader: &Actor, gate: &Gate) -> Option<(&'static st
                 thread.blocking && stage.may(reader, &settle).is_ok()
             });
             if finding {
-                Some(("Yours to accept", "#findings".into()))
+                Some(("Yours to accept", format!("{}#findings", stage.href())))
             } else {
-                thread.then(|| ("Yours to settle", "#threads".into()))
+                thread.then(|| ("Yours to settle", format!("{}#threads", stage.href())))
             }
         }
         GateKey::PreviousStage => {

@@ -26,7 +26,7 @@ pub enum Standing {
         direction: Direction,
     },
     Running,
-    /// A run stopped reporting.
+    /// A run stopped reporting, or ended badly without saying where.
     Lost,
     /// Applied; smoke checks have not passed.
     Verifying,
@@ -52,8 +52,8 @@ pub fn standing(stage: &Judged) -> Standing {
         return Standing::Released { until: token.expires_at, direction: token.direction };
     }
     match record.runs.iter().find(|run| run.unsettled(now)).map(|run| run.status_at(now)) {
-        Some(RunStatus::Unknown) => return Standing::Lost,
-        Some(_) => return Standing::Running,
+        Some(RunStatus::Running) => return Standing::Running,
+        Some(_) => return Standing::Lost,
         None => {}
     }
     match record.standing_upgrade() {

@@ -145,7 +145,7 @@ fn under_way(stage: &Judged, at: &Standing) -> Option<(State, &'static str, Pros
             State::Stop,
             "Nobody knows",
             on(
-                Prose::from("A run stopped reporting. ")
+                Prose::from("A run did not say how it ended. ")
                     .strong("Find out what the database holds and say so")
                     .text(" on its page; until then nothing else can run here. "),
                 "Settle the run",

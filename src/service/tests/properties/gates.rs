@@ -42,11 +42,14 @@ impl Model {
         at <= self.now && self.now < at + hours(FRESH)
     }
 
+    /// Where the way back begins.
+    fn actual(&self, at: Place, intent: Intent) -> &str {
+        let standing = self.standing(at).filter(|_| intent != Intent::Upgrade);
+        standing.map_or(kit::TO, |run| self.left_at(run, usize::MAX))
+    }
+
     fn downgrade_fits(&self, at: Place, intent: Intent) -> bool {
-        let actual = match (intent, self.standing(at)) {
-            (Intent::Rollback(_), Some(run)) => self.actual(run).unwrap_or(kit::TO),
-            _ => kit::TO,
-        };
+        let actual = self.actual(at, intent);
         self.newest(at, 1) == Some(Content::Downgrade) && actual == kit::TO
     }
 
@@ -55,12 +58,9 @@ impl Model {
             return false;
         };
         let snapshot = self.newest(at, 5).is_none_or(|backup| backup == Content::Backup { place, taken });
-        let actual = match (intent, self.standing(at)) {
-            (Intent::Rollback(_), Some(run)) => self.actual(run).unwrap_or(kit::TO),
-            _ => kit::TO,
-        };
+        let actual = self.actual(at, intent);
         passed
-            && self.newest(at, 0) == Some(Content::Upgrade(variant))
+            && (intent != Intent::Upgrade || self.newest(at, 0) == Some(Content::Upgrade(variant)))
             && self.newest(at, 1) == Some(Content::Downgrade)
             && snapshot
             && [kit::TO, kit::FROM].contains(&actual)
@@ -79,7 +79,8 @@ impl Model {
         let ticked =
             PREFLIGHT[at.stage].iter().all(|item| stage.ticks.get(item) == Some(&(stage.epoch, true)));
         let snapshot = matches!(self.newest(at, 5), Some(Content::Backup { taken, .. }) if self.fresh(taken));
-        let rendered = matches!(self.newest(at, 0), Some(Content::Upgrade(_)))
+        let forward = matches!(self.newest(at, 0), Some(Content::Upgrade(_)));
+        let rendered = (forward || intent != Intent::Upgrade)
             && self.newest(at, 4) == Some(Content::Manifest)
             && self.downgrade_fits(at, intent);
         let restoring = intent == Intent::Rollback(Method::Restore);
@@ -111,10 +112,9 @@ impl Model {
     fn previous(&self, at: Place, rollback: bool) -> Shut {
         let Some(stage) = at.stage.checked_sub(1) else { return Shut::default() };
         let before = Place { stage, ..at };
-        let standing = self.standing(before).filter(|run| {
-            self.runs[*run].status == RunStatus::Succeeded
-                && !self.undoings(*run).any(|other| self.runs[other].status != RunStatus::Failed)
-        });
+        let standing = self
+            .standing(before)
+            .filter(|run| self.runs[*run].status == RunStatus::Succeeded && !self.half_undone(*run));
         let Some(run) = standing else { return Shut { hard: !rollback, soft: rollback } };
         let well = self.smoke_passed(before, run) && self.stage(before).health.get(&run) == Some(&true);
         // Staging is watched for a day.
@@ -126,7 +126,10 @@ impl Model {
         let here = |place: Place| place.stage == at.stage;
         let possible = match intent {
             Intent::Upgrade => self.standing(at).is_none(),
-            Intent::Rollback(_) => self.standing(at).is_some(),
+            Intent::Rollback(_) => {
+                let last = self.runs_at(at).next_back();
+                self.standing(at).is_some() && !last.is_some_and(|run| self.awaits_verdict(run))
+            }
         };
         let tokens =
             (0..self.tokens.len()).any(|t| Some(t) != mine && here(self.tokens[t].at) && self.outstanding(t));
@@ -177,7 +180,7 @@ impl Model {
     pub fn complete(&self, at: Place) -> bool {
         let before = at.stage.checked_sub(1).map(|stage| Place { stage, ..at });
         (0..6).all(|kind| self.newest(at, kind).is_some())
-            && before.is_none_or(|before| self.standing(before).is_some())
+            && (before.is_none_or(|before| self.standing(before).is_some()) || self.standing(at).is_some())
     }
 
     /// The SQL is another than what ran on the stage before.

@@ -218,6 +218,8 @@ pub(super) struct Run {
     /// The variant of the upgrade SQL that was approved.
     pub variant: u8,
     pub lease: Timestamp,
+    /// It has said once that it goes on.
+    pub heard: bool,
     pub status: RunStatus,
     pub finished: Option<Timestamp>,
     pub after: Option<String>,
@@ -313,8 +315,20 @@ impl Model {
         }
     }
 
+    /// It ended badly without naming a revision, and nobody has looked yet.
+    pub fn unverified(&self, run: usize) -> bool {
+        let run = &self.runs[run];
+        matches!(run.status, RunStatus::Failed | RunStatus::Partial) && run.after.is_none() && !run.verdict
+    }
+
     pub fn unsettled(&self, run: usize) -> bool {
-        matches!(self.status(run), RunStatus::Running | RunStatus::Unknown)
+        matches!(self.status(run), RunStatus::Running | RunStatus::Unknown) || self.unverified(run)
+    }
+
+    /// A person has to say what it did.
+    pub fn awaits_verdict(&self, run: usize) -> bool {
+        let half = self.status(run) == RunStatus::Partial && !self.runs[run].verdict;
+        half || self.status(run) == RunStatus::Unknown || self.unverified(run)
     }
 
     pub fn runs_at(&self, at: Place) -> impl DoubleEndedIterator<Item = usize> {
@@ -338,16 +352,16 @@ impl Model {
         (changed && !undone).then_some(last)
     }
 
-    /// A rollback was tried that neither put the run back nor left it whole.
+    /// A rollback of it is under way, or stopped between two revisions.
     pub fn half_undone(&self, run: usize) -> bool {
-        self.undoings(run)
-            .any(|other| self.runs[other].status != RunStatus::Failed || self.runs[other].verdict)
+        let failed = |other: usize| self.runs[other].status == RunStatus::Failed && !self.unverified(other);
+        self.undoings(run).any(|other| !failed(other))
     }
 
-    /// Where the database is while this run stands.
-    pub fn actual(&self, standing: usize) -> Option<&str> {
-        let partial = self.undoings(standing).rfind(|run| self.runs[*run].status == RunStatus::Partial);
-        self.runs[partial.unwrap_or(standing)].after.as_deref()
+    /// Where a run and the rollbacks of it before another run have left the database.
+    pub fn left_at(&self, run: usize, before: usize) -> &str {
+        let last = self.undoings(run).rfind(|other| *other < before).unwrap_or(run);
+        self.runs[last].after.as_deref().unwrap_or(crate::demo::kit::TO)
     }
 
     /// A rollback rides on the approvals of a run that ended whole and is whole.
@@ -357,6 +371,7 @@ impl Model {
                 self.runs[run].status == RunStatus::Succeeded
                     && !self.runs[run].verdict
                     && !self.half_undone(run)
+                    && self.undoings(run).all(|other| !self.runs[other].verdict)
             })
     }
 

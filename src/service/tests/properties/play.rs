@@ -225,7 +225,15 @@ async fn review(world: &mut World<'_>, model: &mut Model, action: Action) -> Don
             let proof = Reauthenticated::as_user(actor.user);
             let ballot = Ballot { choice, seen, comment: "read in full".to_owned(), acknowledged };
             services.vote(&actor, proof, number, stage, ballot).await?;
-            let vote = super::model::Vote { account: Model::account(who), choice, evidence };
+            // Two tabs, two clicks, one vote.
+            let account = Model::account(who);
+            let same = |v: &&super::model::Vote| {
+                v.account == account && v.choice == choice && v.evidence == evidence
+            };
+            if model.standing_votes(at).get(&model.person(who)).is_some_and(same) {
+                return Ok(());
+            }
+            let vote = super::model::Vote { account, choice, evidence };
             model.tickets[at.ticket].stages[at.stage].votes.push(vote);
             if choice != Choice::Approve {
                 revoke(model, at);
@@ -236,6 +244,7 @@ async fn review(world: &mut World<'_>, model: &mut Model, action: Action) -> Don
     Ok(())
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each act")]
 async fn run(world: &mut World<'_>, model: &mut Model, action: Action) -> Done {
     let services = world.services;
     match action {
@@ -293,6 +302,7 @@ async fn run(world: &mut World<'_>, model: &mut Model, action: Action) -> Done {
                 undoes: model.standing(known.at).filter(|_| known.intent != Intent::Upgrade),
                 variant,
                 lease: model.now + SignedDuration::from_secs(60),
+                heard: false,
                 status: RunStatus::Running,
                 finished: None,
                 after: None,
@@ -308,6 +318,7 @@ async fn run(world: &mut World<'_>, model: &mut Model, action: Action) -> Done {
             let run = model.run(run).unwrap();
             services.heartbeat(&world.actor(model, who), world.runs[run]).await?;
             model.runs[run].lease = model.now + SignedDuration::from_secs(60);
+            model.runs[run].heard = true;
         }
         Action::Finish { who, run, end } => {
             let run = model.run(run).unwrap();
@@ -329,6 +340,7 @@ async fn run(world: &mut World<'_>, model: &mut Model, action: Action) -> Done {
                     model.runs[run].after = after;
                     end_run(model, run, status);
                 }
+                // Too late: what it says is kept, and that it was silent is written down.
                 RunStatus::Unknown => model.runs[run].status = RunStatus::Unknown,
                 _ => {}
             }

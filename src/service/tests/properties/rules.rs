@@ -138,7 +138,7 @@ impl Model {
                 Some(run) => only_if(
                     self.is_open(self.runs[run].at)
                         && self.may(who, &[Role::Engineer, Role::Board], None)
-                        && self.status(run) == RunStatus::Unknown,
+                        && self.awaits_verdict(run),
                 ),
                 None => Void,
             },
@@ -171,6 +171,7 @@ impl Model {
         self.tickets[ticket].open && self.may(who, &[Role::Engineer], Some(Scope::TicketsWrite))
     }
 
+    #[expect(clippy::unused_self, reason = "reads as a question to the model")]
     pub fn places(&self, ticket: usize) -> impl Iterator<Item = Place> + use<> {
         (0..2).map(move |stage| Place { ticket, stage })
     }
@@ -225,18 +226,13 @@ impl Model {
         let healthy = |at: Place| {
             self.standing(at).is_some_and(|run| {
                 self.runs[run].status == RunStatus::Succeeded
-                    && !self.is_half_way(run)
+                    && !self.half_undone(run)
                     && self.stage(at).health.get(&run) == Some(&true)
             })
         };
         let back =
             self.places(ticket).any(undone) && self.places(ticket).all(|at| self.standing(at).is_none());
         back || self.places(ticket).all(healthy)
-    }
-
-    /// A rollback of this run left the database between two revisions, or is under way.
-    fn is_half_way(&self, run: usize) -> bool {
-        self.undoings(run).any(|other| self.runs[other].status != RunStatus::Failed)
     }
 
     fn upload(&self, who: Who, at: Place, what: What) -> Answer {
@@ -335,10 +331,7 @@ impl Model {
     pub fn range(&self, run: usize) -> (String, String) {
         use crate::demo::kit::{FROM, TO};
         let Some(undone) = self.runs[run].undoes else { return (FROM.to_owned(), TO.to_owned()) };
-        let earlier = self.undoings(undone).filter(|other| *other < run);
-        let partial = earlier.filter(|other| self.runs[*other].status == RunStatus::Partial).last();
-        let start = self.runs[partial.unwrap_or(undone)].after.clone();
-        (start.unwrap_or_else(|| TO.to_owned()), FROM.to_owned())
+        (self.left_at(undone, run).to_owned(), FROM.to_owned())
     }
 
     pub fn revision_after(&self, run: usize, after: u8) -> Option<String> {
@@ -358,12 +351,11 @@ impl Model {
         let Some(status) = ended(end, self.runs[run].intent, &start, &to, after.as_deref()) else {
             return Refused;
         };
+        // What comes too late is kept, and decides nothing.
+        let open = matches!(self.status(run), RunStatus::Running | RunStatus::Unknown);
         let known = &self.runs[run];
-        only_if(
-            self.reports(who, run)
-                && (self.unsettled(run)
-                    || (known.status == status && known.after == after && !known.verdict)),
-        )
+        let again = known.status == status && known.after == after;
+        only_if(self.reports(who, run) && (open || known.verdict || again))
     }
 
     pub fn settled(verdict: RunVerdict) -> RunStatus {
@@ -378,7 +370,7 @@ impl Model {
         let Some(run) = self.last_upgrade(at) else { return Refused };
         let well = self.runs[run].status == RunStatus::Succeeded
             && self.standing(at).is_some()
-            && !self.is_half_way(run)
+            && !self.half_undone(run)
             && self.stage(at).health.get(&run) != Some(&false);
         let minutes = if at.stage == 0 { 24 * 60 } else { 30 };
         let watched = self.runs[run]

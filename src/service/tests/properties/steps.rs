@@ -7,7 +7,7 @@ use super::model::{Content, MOST_TICKETS, Model, PREFLIGHT, WHO, hours};
 use super::rules::Answer;
 use crate::domain::facts::{Choice, Intent};
 use crate::domain::gate::GateStatus;
-use crate::domain::run::{Method, Outcome, RunStatus, RunVerdict};
+use crate::domain::run::{Method, Outcome, RunVerdict};
 
 const PASSING: SignedDuration = SignedDuration::from_mins(31);
 
@@ -72,13 +72,18 @@ impl Model {
 
     /// Ends what runs here, or settles it.
     fn report(&self, at: Place) -> Option<Action> {
-        let run = self.runs_at(at).find(|run| self.unsettled(*run))?;
+        let run = self.runs_at(at).find(|run| self.unsettled(*run) || self.awaits_verdict(*run))?;
         let pick = self.runs.len() - 1 - run;
-        if self.status(run) == RunStatus::Unknown {
+        if self.awaits_verdict(run) {
             return self.by_anybody(|who| Action::Verdict { who, run: pick, verdict: RunVerdict::Applied });
         }
         let end = End { outcome: Outcome::Succeeded, after: 0, restored: true };
-        self.by_anybody(|who| Action::Finish { who, run: pick, end })
+        let beat = if self.runs[run].heard {
+            None
+        } else {
+            self.by_anybody(|who| Action::Heartbeat { who, run: pick })
+        };
+        beat.or_else(|| self.by_anybody(|who| Action::Finish { who, run: pick, end }))
     }
 
     fn redemption(&self, at: Place) -> Option<Action> {
@@ -95,7 +100,11 @@ impl Model {
             return self.by_anybody(|who| Action::Upload { who, at, what });
         }
         match self.stage(at).health.get(&run) {
-            Some(true) if at.stage == 0 => self.next(Place { stage: 1, ..at }),
+            Some(true) if at.stage == 0 => {
+                let production = Place { stage: 1, ..at };
+                let shut = self.gates(production, Intent::Upgrade, None)[4] == GateStatus::Blocked;
+                if shut && self.standing(production).is_none() { None } else { self.next(production) }
+            }
             Some(true) => {
                 self.by_anybody(|who| Action::Complete { who, ticket: at.ticket, retrospective: true })
             }
