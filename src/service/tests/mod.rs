@@ -12,3 +12,4 @@ mod rules_rollback;
 mod rules_single;
 mod rules_tokens;
 pub(crate) mod scene;
+mod search;

@@ -8,3 +8,4 @@ mod headers;
 mod server;
 mod sign_in;
 mod stage_pages;
+mod statements;
