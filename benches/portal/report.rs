@@ -39,7 +39,7 @@ pub fn table(title: &str, lines: &[Line]) -> String {
             line.statements.map(|count| count.to_string()).unwrap_or_default(),
             line.bytes.map(|bytes| bytes.to_string()).unwrap_or_default(),
         ];
-        text.push_str(&format!("| {} |\n", cells.join(" | ")));
+        text.extend(["| ", &cells.join(" | "), " |\n"]);
     }
     text
 }

@@ -123,7 +123,7 @@ pub async fn measure(database: &Path, seeded: &Seeded, times: usize) -> Fallible
         let vote = |n: usize| {
             let (path, seen) = &ballots[n % ballots.len()];
             // Each vote differs from the voter's last one on the ticket, which would be recorded once.
-            let choice = if n / ballots.len() % 2 == 0 { "reject" } else { "approve" };
+            let choice = if (n / ballots.len()).is_multiple_of(2) { "reject" } else { "approve" };
             let password = PASSWORD.replace(' ', "+");
             let form = format!(
                 "_csrf={}&evidence_digest={seen}&decision={choice}&comment=Read+in+full.&password={password}",

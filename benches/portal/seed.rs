@@ -151,9 +151,9 @@ fn script(version: usize) -> String {
     let mut text = String::from("-- A long one.\n");
     for line in 1..LINES {
         let note = if line % 20 == version { "changed" } else { "kept" };
-        text.push_str(&format!(
-            "INSERT INTO venue_codes (id, code, note) VALUES ({line}, 'V{line:05}', '{note}');\n"
-        ));
+        let statement =
+            format!("INSERT INTO venue_codes (id, code, note) VALUES ({line}, 'V{line:05}', '{note}');\n");
+        text.push_str(&statement);
     }
     text
 }

@@ -72,7 +72,7 @@ pub async fn measure(database: &Path, seeded: &Seeded, times: usize) -> Fallible
         }
     }));
     lines.push(measured!(services, times, "vote, two dossiers", |n| {
-        let choice = if n / full.len() % 2 == 0 { Choice::Reject } else { Choice::Approve };
+        let choice = if (n / full.len()).is_multiple_of(2) { Choice::Reject } else { Choice::Approve };
         seed::vote(&services, &marta, full[n % full.len()], choice).await?;
     }));
     db.close().await;

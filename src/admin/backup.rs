@@ -27,18 +27,25 @@ pub(super) async fn run(options: &Options) -> Result<(), AdminError> {
                 .to_owned(),
         ));
     }
-    if options.output.exists() {
-        return Err(AdminError::Usage(format!("{} exists already", options.output.display())));
-    }
     let path = options
         .output
         .to_str()
         .ok_or_else(|| AdminError::Usage("the file’s name is not UTF-8".to_owned()))?;
+    // The copy holds what only the portal may read. SQLite writes into an empty file that is there already.
+    let file = private().open(path).map_err(AdminError::io(path))?;
     db.copy_to(path).await?;
     db.close().await;
-    let file = std::fs::File::open(&options.output).map_err(AdminError::io(path))?;
     file.sync_all().map_err(AdminError::io(path))?;
     let bytes = file.metadata().map_err(AdminError::io(path))?.len();
     println!("{path}, {bytes} bytes. Keep {} with it.", config.grant_key_path().display());
     Ok(())
+}
+
+/// How to make a file that is new, and nobody else's.
+fn private() -> std::fs::OpenOptions {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }

@@ -20,7 +20,7 @@ pub(super) struct AuditQuery {
     /// The `seq` of the last event that the caller has; 0 for all.
     #[serde(default)]
     after: i64,
-    /// 1 to 1000, which it is if it is not said.
+    /// 1 to 500, which it is if it is not said.
     limit: Option<i64>,
 }
 

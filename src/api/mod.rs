@@ -1,7 +1,7 @@
 //! The JSON API under `/api/v1`: takes a request apart, calls a service, shows the answer.
 //!
 //! May use: service, domain, secret. May not enter: the database, a rule, a cookie (only bearer API tokens are known
-//! here), a page. Who may call what is one table ([`access`]); what the API says of itself is generated from the
+//! here), a page. Who may call what is one table (`access`); what the API says of itself is generated from the
 //! handlers.
 
 mod access;

@@ -226,7 +226,7 @@ pub(super) fn of(facts: &Facts) -> Result<StageBody, Problem> {
     let report = gate::evaluate(facts).map_err(|e| Problem::internal(e.to_string()))?;
     let record = &facts.this;
     let (checklist, smoke) = items(facts);
-    let last = record.runs.iter().max_by_key(|r| (r.started_at, r.id));
+    let last = record.runs.iter().max_by_key(|r| r.act);
     let threads = record.threads.iter().filter(|t| t.blocking && t.resolved_at.is_none());
     let token = record.tokens.iter().find(|t| t.outstanding(facts.now));
     Ok(StageBody {

@@ -32,7 +32,7 @@ const CONNECTIONS: usize = 1024;
 const GRACE: Duration = Duration::from_secs(10);
 
 /// How long a client may leave an answer untaken.
-const STALL: Duration = Duration::from_secs(60);
+const STALL: Duration = Duration::from_mins(1);
 
 /// Serves until `shutdown` is done; then lets requests under way finish and closes the database.
 ///

@@ -1,12 +1,19 @@
-//! A connection that gives up on a peer who doesn't take what is written to it.
+//! A connection that gives up on a peer who doesn't take what is written to it, and that lets a peer who is still sending
+//! read our last words: closing on unread bytes makes TCP throw away what is on its way.
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
+
+/// How long the end of a connection waits for the peer's own end,
+const LINGER: Duration = Duration::from_secs(2);
+
+/// and how many bytes it takes and throws away meanwhile.
+const LINGER_BYTES: usize = 64 << 20;
 
 /// Fails a write that makes no progress for `patience`.
 pub(super) struct Impatient<S> {
@@ -14,11 +21,13 @@ pub(super) struct Impatient<S> {
     patience: Duration,
     deadline: Pin<Box<Sleep>>,
     waiting: bool,
+    /// Bytes thrown away since our side was closed.
+    thrown: Option<usize>,
 }
 
 impl<S> Impatient<S> {
     pub(super) fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, deadline: Box::pin(sleep(patience)), waiting: false }
+        Self { stream, patience, deadline: Box::pin(sleep(patience)), waiting: false, thrown: None }
     }
 
     /// Passes on what came of a write, unless it has been waited for too long.
@@ -48,7 +57,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.watched(cx, written)
@@ -73,7 +82,30 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let this = &mut *self;
+        let mut thrown = if let Some(thrown) = this.thrown {
+            thrown
+        } else {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            this.deadline.as_mut().reset(Instant::now() + LINGER);
+            0
+        };
+        let mut scratch = [0; 4096];
+        loop {
+            this.thrown = Some(thrown);
+            let mut buf = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut this.stream).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() && thrown < LINGER_BYTES => {
+                    thrown += buf.filled().len();
+                }
+                // The peer's end, or enough of it.
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending => {
+                    ready!(this.deadline.as_mut().poll(cx));
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
     }
 }
 

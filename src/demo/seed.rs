@@ -35,9 +35,9 @@ pub async fn seed(services: &Services, env: &Env) -> Result<Seeded, DemoError> {
     for policy in POLICIES {
         played.apply_policy(Some(cast.actor(Who::Admin)?), policy).await?;
     }
-    let mut player = Player::new(&played, &clock, &cast);
-    player.play(story::acts(&times)?).await?;
-    let (run, written) = player.running.ok_or(DemoError::Missing("the run that goes on"))?;
+    let mut stage_hand = Player::new(&played, &clock, &cast);
+    stage_hand.play(story::acts(&times)?).await?;
+    let (run, written) = stage_hand.running.ok_or(DemoError::Missing("the run that goes on"))?;
     let mut pulse = Pulse { pipeline: cast.pipeline.clone(), run, written, beats: 0 };
     // However long the story took to play, the run has to reach the present alive.
     while clock.advance(SignedDuration::try_from(BEAT).unwrap_or(SignedDuration::from_secs(10))) < env.now() {

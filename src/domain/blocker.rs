@@ -342,15 +342,6 @@ impl Blocker {
     pub const fn waits_for(&self) -> WaitsFor {
         match self {
             Self::PreviousObserving { .. } | Self::WindowShut { .. } => WaitsFor::Time,
-            Self::RunUnsettled { status: RunStatus::Running, .. } => WaitsFor::Person,
-            Self::Rejected { .. }
-            | Self::ReportFailed { .. }
-            | Self::PreviousUnhealthy { .. }
-            | Self::IncidentOpen { .. }
-            | Self::Frozen { .. }
-            | Self::CannotTell { .. }
-            | Self::RunUnsettled { .. }
-            | Self::VerdictFirst => WaitsFor::Stopped,
             Self::ItemOpen { .. }
             | Self::FileMissing { .. }
             | Self::ReportMissing
@@ -369,7 +360,16 @@ impl Blocker {
             | Self::TicketShut
             | Self::AlreadyApplied { .. }
             | Self::TokenOutstanding { .. }
+            | Self::RunUnsettled { status: RunStatus::Running, .. }
             | Self::NothingToRollBack => WaitsFor::Person,
+            Self::Rejected { .. }
+            | Self::ReportFailed { .. }
+            | Self::PreviousUnhealthy { .. }
+            | Self::IncidentOpen { .. }
+            | Self::Frozen { .. }
+            | Self::CannotTell { .. }
+            | Self::RunUnsettled { .. }
+            | Self::VerdictFirst => WaitsFor::Stopped,
         }
     }
 }

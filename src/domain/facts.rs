@@ -238,6 +238,41 @@ impl StageRecord {
         (changed && run::rollback_of(&self.runs, last.id).is_none()).then_some(last)
     }
 
+    /// Rollbacks of this run that did not put it back, whatever else became of them.
+    fn attempts_to_undo(&self, undone: RunId) -> impl Iterator<Item = &Run> {
+        self.runs.iter().filter(move |r| r.undoes == Some(undone) && r.status != RunStatus::Succeeded)
+    }
+
+    /// A rollback of this run that is under way, or that left the database between two revisions.
+    pub fn half_undone(&self, undone: RunId) -> Option<&Run> {
+        self.attempts_to_undo(undone).filter(|r| r.status != RunStatus::Failed).max_by_key(|r| r.act)
+    }
+
+    /// The revision that this run, and the rollbacks of it that `before` counts as earlier, left the database at.
+    pub fn left_at(&self, run: &Run, before: impl Fn(&Run) -> bool) -> Option<String> {
+        self.attempts_to_undo(run.id)
+            .filter(|r| r.status == RunStatus::Partial && before(r))
+            .max_by_key(|r| r.act)
+            .unwrap_or(run)
+            .revision_after
+            .clone()
+    }
+
+    /// The standing upgrade, if it ended whole and no attempt to undo it has changed anything since.
+    pub fn untouched_upgrade(&self) -> Option<&Run> {
+        let standing = self.standing_upgrade()?;
+        let whole = standing.status == RunStatus::Succeeded && standing.verdict.is_none();
+        let mut attempts = self.runs.iter().filter(|r| r.undoes == Some(standing.id));
+        let untouched =
+            attempts.all(|r| r.status == RunStatus::Failed && r.verdict.is_none() && !r.unverified());
+        (whole && untouched).then_some(standing)
+    }
+
+    /// The revision that the database is at while an upgrade stands.
+    pub fn stands_at(&self) -> Option<&str> {
+        run::left_at(&self.runs, self.standing_upgrade()?.id, i64::MAX)
+    }
+
     /// Whether smoke checks of this run passed, as policy wants them proven.
     pub fn smoke_passed(&self, run: &Run) -> bool {
         self.policy.smoke.passed(self.smoke_report_passed(run), self.smoke_items_done(run))
@@ -308,18 +343,9 @@ impl Facts {
         self.this.standing_upgrade()
     }
 
-    /// The run whose approvals carry a rollback: it ended whole, and no attempt to undo it has changed anything. After
-    /// anything else the board is asked anew (RULES 20).
+    /// The run whose approvals carry a rollback. Without one the board is asked anew (RULES 20).
     pub fn ridden_run(&self) -> Option<&Run> {
-        let undone = self.undone().filter(|_| matches!(self.intent, Intent::Rollback(_)))?;
-        let whole = undone.status == RunStatus::Succeeded && undone.verdict.is_none();
-        let untouched = self
-            .this
-            .runs
-            .iter()
-            .filter(|r| r.undoes == Some(undone.id))
-            .all(|r| r.status == RunStatus::Failed && r.verdict.is_none() && !r.unverified());
-        (whole && untouched).then_some(undone)
+        self.this.untouched_upgrade().filter(|_| matches!(self.intent, Intent::Rollback(_)))
     }
 
     pub fn rides_on_approved_run(&self) -> bool {
@@ -337,7 +363,7 @@ impl Facts {
         match self.intent {
             Intent::Upgrade => (content.from_revision.clone(), content.to_revision.clone()),
             Intent::Rollback(_) => {
-                let actual = self.undone().and_then(|r| run::left_at(&self.this.runs, r.id, i64::MAX));
+                let actual = self.this.stands_at();
                 (actual.unwrap_or(&content.to_revision).to_owned(), content.from_revision.clone())
             }
         }

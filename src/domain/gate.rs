@@ -257,6 +257,9 @@ fn previous_stage(facts: &Facts) -> Vec<Blocker> {
     if previous.standing_upgrade().is_none() {
         return vec![Blocker::PreviousNotRun { stage }];
     }
+    if let Some(rollback) = previous.half_undone(run.id) {
+        return vec![Blocker::PreviousEnded { stage, status: rollback.status_at(facts.now) }];
+    }
     let mut blockers = Vec::new();
     if !previous.smoke_passed(run) {
         blockers.push(Blocker::PreviousSmokeMissing { stage: stage.clone() });
@@ -392,6 +395,8 @@ fn open_words(facts: &Facts, key: GateKey, tally: &Tally) -> String {
             let notes = facts.this.findings.len();
             if notes == 0 {
                 "No findings. The analysis is basic: it reads keywords.".to_owned()
+            } else if notes == 1 {
+                "1 finding, not in the way. The analysis is basic: it reads keywords.".to_owned()
             } else {
                 format!(
                     "{notes} findings, none of them in the way. The analysis is basic: it reads keywords."

@@ -68,7 +68,7 @@ pub fn write(length: SignedDuration) -> String {
     if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
 }
 
-/// For `#[serde(serialize_with)]`: the text of [`write`].
+/// For `#[serde(serialize_with)]`: the text of [`write()`].
 ///
 /// # Errors
 /// Those of the serializer.

@@ -31,7 +31,8 @@ named! {
 /// The phase of a stage; `report` is what the evaluator says of an upgrade on these facts.
 pub fn phase(facts: &Facts, report: &GateReport) -> Phase {
     let record = &facts.this;
-    if record.runs.iter().any(|r| r.unsettled(facts.now)) {
+    // A run that ended badly without saying where may wait for a verdict too, but it is not under way.
+    if record.runs.iter().any(|r| matches!(r.status_at(facts.now), RunStatus::Running | RunStatus::Unknown)) {
         return Phase::Running;
     }
     if let Some(standing) = record.standing_upgrade() {
@@ -168,6 +169,7 @@ mod tests {
             redeemed_via: None,
             sql_digest: String::new(),
             evidence: Digest::of(b""),
+            act: i64::try_from(n).unwrap(),
             generation: 1,
             started_at,
             lease_until: now() + SignedDuration::from_secs(1),
@@ -175,7 +177,8 @@ mod tests {
             finished_at: Some(started_at + SignedDuration::from_mins(1)),
             exit_code: None,
             revision_before: None,
-            revision_after: None,
+            // Without it a failed run is as good as unknown.
+            revision_after: (status == RunStatus::Failed).then(|| "a".to_owned()),
             verdict: None,
             log_bytes: 0,
             log_cut: false,
@@ -228,6 +231,7 @@ mod tests {
                 by_name: "ada".to_owned(),
                 via: None,
                 at: now(),
+                act: 1,
             })
             .collect();
     }

@@ -143,8 +143,9 @@ fn before_run(stage: Seen<'_>, actor: &Actor, own: bool) -> Option<Ask> {
         let accept = |id| Action::AcceptFinding { finding: id, note: "." };
         let blocking = facts.this.findings.iter().filter(|finding| finding.blocks());
         let count = blocking.filter(|finding| may(stage, actor, &accept(finding.id))).count();
-        // Reviewing what is still being put together would be done twice.
-        if count > 0 && checklist::missing_evidence(facts).is_empty() {
+        // Reviewing what is still being put together, or was rejected, would be done twice.
+        let settled = checklist::missing_evidence(facts).is_empty() && report.tally.rejections.is_empty();
+        if count > 0 && settled {
             return Some(Ask::Accept { count });
         }
         let mine = facts.this.threads.iter().filter(|thread| {

@@ -287,7 +287,8 @@ fn observe(facts: &Facts, actor: &Actor, verdict: Health, note: &str) -> Result<
     if run.unsettled(facts.now) {
         return Err(Refusal::RunUnsettled);
     }
-    if run.status != RunStatus::Succeeded || facts.this.standing_upgrade().is_none() {
+    let standing = facts.this.standing_upgrade().is_some() && facts.this.half_undone(run.id).is_none();
+    if run.status != RunStatus::Succeeded || !standing {
         return Err(Refusal::RunNotSucceeded);
     }
     if facts.this.health(run) == Some(Health::Unhealthy) {
@@ -382,7 +383,9 @@ fn outcome(stages: &[Facts]) -> Result<TicketOutcome, Refusal> {
     }
     for facts in stages {
         let healthy = facts.this.standing_upgrade().is_some_and(|run| {
-            run.status == RunStatus::Succeeded && facts.this.health(run) == Some(Health::Healthy)
+            run.status == RunStatus::Succeeded
+                && facts.this.half_undone(run.id).is_none()
+                && facts.this.health(run) == Some(Health::Healthy)
         });
         if !healthy {
             return Err(Refusal::StagesUnfinished { stage: facts.this.stage.name.clone() });

@@ -6,6 +6,7 @@ use crate::domain::dossier::Dossier;
 use crate::domain::facts::{Facts, Intent, Purpose};
 use crate::domain::id::{ApplyTokenId, EnvironmentId, StageId, TicketNumber};
 use crate::domain::refusal::Refusal;
+use crate::domain::run::RunStatus;
 use crate::domain::ticket::Ticket;
 use crate::domain::time::Timestamp;
 use crate::domain::transition::{self, Action, Decision};
@@ -103,12 +104,11 @@ impl Services {
     }
 }
 
-/// The actor as the database knows it now.
-pub(super) async fn still(
-    conn: &mut impl Conn,
-    actor: &Actor,
-    now: Timestamp,
-) -> Result<Actor, ServiceError> {
+/// The actor as the database knows it under the lock; nobody can take that away until the transaction ends.
+///
+/// # Errors
+/// Unauthenticated for an account or token that does not stand any more.
+pub(super) async fn still(tx: &mut Tx, actor: &Actor, now: Timestamp) -> Result<Actor, ServiceError> {
     let gone = || ServiceError::Unauthenticated {
         code: "not-signed-in",
         message: "This account or token is not valid any more.".to_owned(),
@@ -116,9 +116,9 @@ pub(super) async fn still(
     if matches!(actor.via, Via::Console) {
         return Ok(actor.clone());
     }
-    let roles = actors::roles(conn, actor.user).await?.ok_or_else(gone)?;
+    let roles = actors::roles(tx, actor.user).await?.ok_or_else(gone)?;
     if let Some(token) = actor.token()
-        && !actors::token_stands(conn, token, now).await?
+        && !actors::token_stands(tx, token, now).await?
     {
         return Err(gone());
     }
@@ -187,6 +187,23 @@ impl Change {
         Ok(ended)
     }
 
+    /// After a run that changed what the next stage builds on: the evidence there is new too, for good. Without this, a
+    /// rollback here would bring back the digest of before the run, and with it votes of that time (RULES 1, 2).
+    pub async fn renew_next_stage(
+        &mut self,
+        services: &Services,
+        facts: &Facts,
+        ended: RunStatus,
+    ) -> Result<(), ServiceError> {
+        let position = facts.this.stage.position;
+        let next = self.dossier.stages.iter().find(|s| s.stage.position > position).map(|s| s.stage.id);
+        if let Some(next) = next.filter(|_| ended == RunStatus::Succeeded) {
+            tickets::raise_generation(&mut self.tx, next).await?;
+            self.revoke(services, next, "what it builds on changed").await?;
+        }
+        Ok(())
+    }
+
     /// Writes down that runs whose lease has lapsed are unknown, so that an index can hold the line.
     pub async fn note_lapsed_runs(&mut self, services: &Services) -> Result<(), ServiceError> {
         let lapsed: Vec<_> = self
@@ -195,9 +212,7 @@ impl Change {
             .iter()
             .flat_map(|s| s.runs.iter().map(|r| (s.stage.name.clone(), r.clone())))
             .filter(|(_, r)| {
-                r.status == crate::domain::run::RunStatus::Running
-                    && r.unsettled(self.now)
-                    && self.now >= r.lease_until
+                r.status == RunStatus::Running && r.unsettled(self.now) && self.now >= r.lease_until
             })
             .collect();
         for (stage, run) in lapsed {

@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn a_report_tells_what_is_lost_with_the_statement() {
         let report = include_bytes!("../demo/data/dry-run-report.json");
-        let sql = include_str!("../demo/data/upgrade.postgresql.sql");
+        let sql = include_str!("../demo/data/upgrade.sql");
         let report = formats::read::<DryRunReport>(report).unwrap();
         let told = told(&report, sql);
         assert_eq!(told.losses.len(), report.subject.destructive.len());

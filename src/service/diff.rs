@@ -221,7 +221,9 @@ mod tests {
     /// One side put together again from the lines of the answer.
     fn side(answer: &DiffAnswer, other: Tag) -> String {
         let lines = answer.lines.iter().filter(|line| line.tag != other);
-        lines.map(|line| format!("{}{}", answer.text(line), if line.ended { "\n" } else { "" })).collect()
+        let pieces: Vec<&str> =
+            lines.flat_map(|line| [answer.text(line), if line.ended { "\n" } else { "" }]).collect();
+        pieces.concat()
     }
 
     #[test]

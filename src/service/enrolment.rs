@@ -80,6 +80,7 @@ impl Services {
         let mut tx = self.db.write().await?;
         // Who reset an account can't have its vote counted: gates may close.
         gate_epoch::raise(&mut tx).await?;
+        self.still_administers(&mut tx, actor).await?;
         let user = existing(&mut tx, user).await?.user;
         if !users::hold_active(&mut tx, user.id).await? {
             return Err(deactivated());

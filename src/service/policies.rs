@@ -60,6 +60,7 @@ impl Services {
         let mut tx = self.db.write().await?;
         // Also keeps two files for one application apart.
         gate_epoch::raise(&mut tx).await?;
+        self.still_administers(&mut tx, actor).await?;
         let newest = policies::newest_of(&mut tx, &policy.application).await?;
         if let Some(same) = newest.as_ref().filter(|newest| newest.sha256 == sha256) {
             let (application, version) = (policy.application, same.version);

@@ -1,6 +1,6 @@
 //! What happens to a run after its token was redeemed: log, heartbeat, end, a person's verdict, the watch after it.
 
-use super::change::{Change, Lock};
+use super::change::{Change, Lock, still};
 use super::{ServiceError, Services};
 use crate::domain::digest::Digest;
 use crate::domain::facts::Facts;
@@ -57,6 +57,9 @@ impl Services {
     /// Extends the lease of a running run.
     pub async fn heartbeat(&self, actor: &Actor, id: RunId) -> Result<Run, ServiceError> {
         let (run, facts) = self.reporting(actor, id).await?;
+        let mut tx = self.db.write().await?;
+        still(&mut tx, actor, self.now()).await?;
+        // Read after the right to write: waiting for it must not bring a lapsed lease back.
         let now = self.now();
         match run.status_at(now) {
             RunStatus::Running => {}
@@ -65,9 +68,6 @@ impl Services {
                 return Err(Refusal::RunEnded.into());
             }
         }
-        let mut tx = self.db.write().await?;
-        // Read again: waiting for the right to write must not bring a lapsed lease back.
-        let now = self.now();
         let until = now + facts.this.policy.run_lease;
         if !runs::extend_lease(&mut tx, id, now, until).await? {
             return Err(run_unknown());
@@ -188,6 +188,7 @@ impl Services {
         }
         tickets::raise_generation(&mut change.tx, facts.this.stage.id).await?;
         let log = log_digest(&mut change.tx, id).await?;
+        change.renew_next_stage(self, &facts, status).await?;
         let event = self
             .event("run.finished", Some(&change.actor))
             .of_ticket(change.ticket())
@@ -284,6 +285,7 @@ impl Services {
         runs::settle(&mut change.tx, id, &record, Some(&after)).await?;
         let log = log_digest(&mut change.tx, id).await?;
         change.entail(self, facts.this.stage.id, &decision, "settled").await?;
+        change.renew_next_stage(self, &facts, verdict.status()).await?;
         let event = self
             .event("run.settled", Some(&change.actor))
             .of_ticket(change.ticket())

@@ -12,8 +12,9 @@ use crate::domain::user::{Actor, Role};
 use crate::secret::grant::GrantKey;
 use crate::secret::hasher::{Cost, PasswordHasher};
 use crate::secret::password::PlainPassword;
+use crate::store::dossier::PolicyCache;
 use crate::store::tests::TestDb;
-use crate::store::{Conn as _, Engine, audit, migrate};
+use crate::store::{Conn as _, Db, Engine, OpenOptions, audit, migrate};
 
 /// The password of everybody here.
 pub(crate) const PASSWORD: &str = "a tall ship and a star";
@@ -22,7 +23,15 @@ pub(crate) const PASSWORD: &str = "a tall ship and a star";
 pub(crate) const DESK: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
 
 /// Keeps the database until the test is over.
-pub(crate) struct Guard(#[expect(dead_code, reason = "it is held, not read")] TestDb);
+pub(crate) struct Guard(TestDb);
+
+impl Guard {
+    /// The same portal as another process would serve it: connections and caches of its own.
+    pub(crate) async fn replica(&self, services: &Services) -> Services {
+        let db = Db::open(&self.0.url, OpenOptions::default()).await.unwrap();
+        Services { db, policies: PolicyCache::default(), ..services.clone() }
+    }
+}
 
 /// Services on an empty database of the wanted kind, at noon of Thursday 2025-11-20 UTC. None if that is PostgreSQL and
 /// `TEST_PG_URL` names no server.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
+use super::change::still;
 use super::{ServiceError, Services};
 use crate::domain::audit::Event;
 use crate::domain::id::{PersonId, SessionId, UserId};
@@ -63,6 +64,7 @@ impl Services {
             return Err(own_account());
         }
         let mut tx = self.db.write().await?;
+        self.still_administers(&mut tx, actor).await?;
         if !users::insert(&mut tx, &user).await? {
             return Err(ServiceError::conflict(
                 "email-taken",
@@ -101,6 +103,7 @@ impl Services {
         let mut tx = self.db.write().await?;
         // Also keeps two administrators from demoting each other at once.
         gate_epoch::raise(&mut tx).await?;
+        self.still_administers(&mut tx, actor).await?;
         let mut user = existing(&mut tx, user).await?.user;
         if actor.is_some_and(|actor| actor.person == user.person) {
             return Err(own_account());
@@ -135,6 +138,7 @@ impl Services {
         authority::administers(actor)?;
         let mut tx = self.db.write().await?;
         gate_epoch::raise(&mut tx).await?;
+        self.still_administers(&mut tx, actor).await?;
         let mut user = existing(&mut tx, user).await?.user;
         if !user.active {
             return Ok(user);
@@ -211,6 +215,17 @@ impl Services {
             roles: new.roles,
             created_at: self.now(),
         })
+    }
+
+    /// Asks again under the lock: a right that was taken away in the meantime is gone.
+    pub(super) async fn still_administers(
+        &self,
+        tx: &mut Tx,
+        actor: Option<&Actor>,
+    ) -> Result<(), ServiceError> {
+        let Some(actor) = actor else { return Ok(()) };
+        let actor = still(tx, actor, self.now()).await?;
+        Ok(authority::administers(Some(&actor))?)
     }
 
     /// The operator is no person, so what the operator did bars nobody from voting.

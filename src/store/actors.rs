@@ -1,9 +1,10 @@
-//! Whether an actor is still who they were when the request came in, asked under the lock.
+//! Whether an actor is still who they were when the request came in, asked under the lock. What is answered holds
+//! until the transaction ends: whoever takes a role, an account or a token away waits, and the log tells the order.
 
 use std::collections::BTreeSet;
 
 use super::row::row;
-use super::{Conn, StoreError};
+use super::{Conn as _, StoreError, Tx};
 use crate::domain::id::{ApiTokenId, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::Role;
@@ -13,10 +14,12 @@ row! {
 }
 
 /// The roles of an active account; none if it is not active.
-pub async fn roles(conn: &mut impl Conn, user: UserId) -> Result<Option<BTreeSet<Role>>, StoreError> {
-    let rows: Vec<RoleRow> = conn
-        .sql(
+pub async fn roles(tx: &mut Tx, user: UserId) -> Result<Option<BTreeSet<Role>>, StoreError> {
+    let rows: Vec<RoleRow> = tx
+        .sql_by_engine(
             "SELECT u.active, r.role FROM users u LEFT JOIN user_roles r ON r.user_id = u.id WHERE u.id = $1",
+            "SELECT u.active, r.role FROM users u LEFT JOIN user_roles r ON r.user_id = u.id WHERE u.id = $1 \
+             FOR SHARE OF u",
         )
         .bind(user)
         .all()
@@ -28,13 +31,14 @@ pub async fn roles(conn: &mut impl Conn, user: UserId) -> Result<Option<BTreeSet
 }
 
 /// Whether an API token still stands.
-pub async fn token_stands(
-    conn: &mut impl Conn,
-    token: ApiTokenId,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let found: Option<i64> = conn
-        .sql("SELECT CAST(1 AS BIGINT) FROM api_tokens WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)")
+pub async fn token_stands(tx: &mut Tx, token: ApiTokenId, now: Timestamp) -> Result<bool, StoreError> {
+    let found: Option<i64> = tx
+        .sql_by_engine(
+            "SELECT 1 FROM api_tokens WHERE id = $1 AND revoked_at IS NULL \
+             AND (expires_at IS NULL OR expires_at > $2)",
+            "SELECT CAST(1 AS BIGINT) FROM api_tokens WHERE id = $1 AND revoked_at IS NULL \
+             AND (expires_at IS NULL OR expires_at > $2) FOR SHARE",
+        )
         .bind(token)
         .bind(now)
         .optional()

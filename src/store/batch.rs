@@ -165,7 +165,7 @@ impl Answers {
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] when there was no further statement, or as reading a row fails.
-    pub fn next<T: Record>(&mut self) -> Result<Vec<T>, StoreError> {
+    pub fn rows<T: Record>(&mut self) -> Result<Vec<T>, StoreError> {
         let rows = self.0.pop_front();
         rows.ok_or_else(|| StoreError::Corrupt("a batch has fewer statements".to_owned()))?.read()
     }

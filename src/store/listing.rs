@@ -173,7 +173,7 @@ pub async fn stage_lines(conn: &mut impl Conn, tickets: &[TicketId]) -> Result<V
          WHERE s.ticket_id IN (?) ORDER BY s.ticket_id, s.position",
         tickets,
     );
-    batch.all().await?.next()
+    batch.all().await?.rows()
 }
 
 /// Open tickets, oldest first: whoever has a queue looks through these.
@@ -194,5 +194,5 @@ pub async fn newest_open(
          ORDER BY t.number DESC"
     );
     batch.add(&text, applications);
-    batch.all().await?.next()
+    batch.all().await?.rows()
 }

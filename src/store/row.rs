@@ -67,7 +67,7 @@ impl<T: Scalar> Column for Option<T> {
     }
 }
 
-/// What a whole row can be read as: a [`row!`] type, one [`Column`], or a tuple of up to three.
+/// What a whole row can be read as: a `row!` type, one [`Column`], or a tuple of up to three.
 pub trait Record: Sized {
     /// Reads the row. Errors as for [`RowRef::get`].
     fn from_row(row: RowRef<'_>) -> Result<Self, StoreError>;

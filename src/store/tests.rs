@@ -318,10 +318,10 @@ async fn a_batch_answers_every_statement(test: &TestDb) {
         batch.add::<i64>("SELECT id FROM item WHERE id IN (?)", &[]);
         batch.add("SELECT id, name FROM item WHERE id IN (?) OR id IN (?)", &[1_i64]);
         let mut answers = batch.all().await.unwrap();
-        assert_eq!(answers.next::<i64>().unwrap(), [1, 2]);
-        assert_eq!(answers.next::<i64>().unwrap(), [0; 0]);
-        assert_eq!(answers.next::<(i64, String)>().unwrap(), [(1, "one".to_owned())]);
-        assert!(answers.next::<i64>().is_err());
+        assert_eq!(answers.rows::<i64>().unwrap(), [1, 2]);
+        assert_eq!(answers.rows::<i64>().unwrap(), [0; 0]);
+        assert_eq!(answers.rows::<(i64, String)>().unwrap(), [(1, "one".to_owned())]);
+        assert!(answers.rows::<i64>().is_err());
         assert_eq!(db.queries() - before, 3);
     }
 }

@@ -7,7 +7,7 @@
 //! | [`Digest`] | BLOB of 32 bytes | BYTEA |
 //! | [`TicketNumber`], `i64` | INTEGER | BIGINT |
 //! | `bool` | INTEGER | BOOLEAN |
-//! | text enums ([`text_enum!`]), `String` | TEXT | TEXT |
+//! | text enums (`text_enum!`), `String` | TEXT | TEXT |
 //! | [`Json`] | TEXT | TEXT |
 //! | `Vec<u8>`, `&[u8]` | BLOB | BYTEA |
 

@@ -74,7 +74,7 @@ impl Pairs {
         for part in bytes.split(|byte| *byte == b'&').filter(|part| !part.is_empty()) {
             let at = part.iter().position(|byte| *byte == b'=').unwrap_or(part.len());
             let value = part.get(at + 1..).unwrap_or_default();
-            pairs.push(decoded(&part[..at])?, decoded(value)?)?;
+            pairs.push(decoded(&part[..at])?, &decoded(value)?)?;
         }
         Ok(pairs)
     }
@@ -83,7 +83,7 @@ impl Pairs {
     ///
     /// # Errors
     /// When there are too many, or a NUL is in it.
-    pub fn push(&mut self, name: String, value: String) -> Result<(), Unreadable> {
+    pub fn push(&mut self, name: String, value: &str) -> Result<(), Unreadable> {
         if self.0.len() == MOST_PAIRS {
             return Err(Unreadable::TooMany);
         }

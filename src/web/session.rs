@@ -1,5 +1,6 @@
 //! Who is asking: a signed-in person ([`Reader`]), or anybody ([`Visitor`]); and the cookies that tell.
 
+use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -62,7 +63,7 @@ impl Crumb {
             .build()
             .to_string();
         if let Some(life) = life {
-            cookie.push_str(&format!("; Max-Age={}", life.as_secs()));
+            let _ = write!(cookie, "; Max-Age={}", life.as_secs());
         }
         if let Ok(value) = cookie.parse() {
             response.headers_mut().append(header::SET_COOKIE, value);

@@ -93,7 +93,7 @@ async fn parts_of(
         if name != "file" {
             let value = whole(field, MOST_FIELD_BYTES, limit).await?;
             let value = String::from_utf8(value.into()).map_err(|_| super::fields::Unreadable::NotUtf8)?;
-            parts.fields.push(name, value)?;
+            parts.fields.push(name, &value)?;
             if !proved {
                 // The first field of our pages' forms.
                 prove(&mut parts.fields, &is_ours)?;

@@ -5,7 +5,11 @@ mod driver;
 
 #[cfg(test)]
 #[path = "../support/mod.rs"]
+#[expect(dead_code, reason = "each binary uses its part of it")]
 mod support;
 
 #[cfg(test)]
 mod runbook;
+
+#[cfg(test)]
+mod pages;

@@ -37,7 +37,8 @@ struct Play {
 
 impl Play {
     async fn start(engine: crate::support::database::Engine) -> Self {
-        let app = TestApp::start(engine).await;
+        // The clock jumps over days; sessions have to outlive that.
+        let app = TestApp::start_with(engine, &[("session_idle", "7d"), ("session_max", "7d")]).await;
         app.clock.set(at("2025-11-18T12:00:00Z"));
         app.runbook().await;
         let priya = app.person("Priya Nair", &[Role::Engineer]).await;
@@ -95,7 +96,7 @@ impl Play {
             let form = "form[action$='/accept']";
             self.daniel
                 .page
-                .locator(&format!("{form} input[name=note]"))
+                .locator(format!("{form} input[name=note]"))
                 .first()
                 .fill("Nobody reads it.", None)
                 .await

@@ -3,6 +3,8 @@
 //! `cfg(test)` always holds here; it tells clippy that `expect` is as good in their helpers as in the tests.
 
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
 mod api;
 #[cfg(test)]
 mod architecture;
@@ -12,4 +14,5 @@ mod http;
 
 #[cfg(test)]
 #[path = "../support/mod.rs"]
+#[expect(dead_code, reason = "each binary uses its part of it")]
 mod support;

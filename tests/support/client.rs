@@ -68,7 +68,11 @@ impl Anonymous {
             let _ = rustls::crypto::ring::default_provider().install_default();
         });
         let jar = Arc::new(Jar::default());
-        let http = Client::builder().cookie_provider(Arc::clone(&jar)).redirect(redirect::Policy::none());
+        let http = Client::builder()
+            // The server ends a connection whose body it would not read; a request must not go out on such a one.
+            .pool_max_idle_per_host(0)
+            .cookie_provider(Arc::clone(&jar))
+            .redirect(redirect::Policy::none());
         Self { http: http.build().expect("a client"), base: base.to_owned(), jar }
     }
 
@@ -170,7 +174,11 @@ impl ApiClient {
         bearer.set_sensitive(true);
         let headers = HeaderMap::from_iter([(reqwest::header::AUTHORIZATION, bearer)]);
         let _ = Anonymous::new(base);
-        let http = Client::builder().default_headers(headers).redirect(redirect::Policy::none());
+        let http = Client::builder()
+            // The server ends a connection whose body it would not read; a request must not go out on such a one.
+            .pool_max_idle_per_host(0)
+            .default_headers(headers)
+            .redirect(redirect::Policy::none());
         Self { http: http.build().expect("a client"), base: base.to_owned() }
     }
 

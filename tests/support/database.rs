@@ -91,6 +91,14 @@ impl TestDb {
         }
     }
 
+    /// Makes a database without anything in it. Panics as [`new`](Self::new) does.
+    pub async fn empty(engine: Engine) -> Self {
+        match engine {
+            Engine::Sqlite => Self::sqlite(async |_| Ok(())).await,
+            Engine::Postgres => Self::postgres(async |_| Ok(()), "empty").await,
+        }
+    }
+
     /// The address to open it by, as the program's own setting takes it.
     pub fn url(&self) -> &str {
         &self.url

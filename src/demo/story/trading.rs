@@ -1,5 +1,7 @@
 //! The trading backend, by the runbook's policy: Tuesdays on staging, Thursdays in production.
 
+use jiff::SignedDuration;
+
 use super::super::sample::TRADING;
 use super::{Act, BadKit, Deed, Kit, Line, Request, Talk, Times, Who, hours, mins, tag};
 use crate::domain::artifact::ArtifactKind;
@@ -321,7 +323,9 @@ fn surroundings(times: &Times) -> Vec<Act> {
     let incident = "orders-stopped";
     let declare =
         Deed::Declare { incident, application: APPLICATION, title: "Orders of 14 accounts are stopped" };
+    // From midnight on, UTC.
     let from = times.now + hours(9 * 24);
+    let from = from - SignedDuration::from_micros(from.as_micros() % 86_400_000_000);
     let freeze = Deed::Freeze(FreezeInput {
         application: None,
         environment: Some("production".to_owned()),

@@ -1,7 +1,12 @@
 //! Tests of whole use cases, on both engines.
 
+mod abuse;
+mod abuse_tokens;
 mod flow;
+mod kills;
+mod properties;
 mod queries;
+mod races;
 pub(crate) mod replay;
 mod rules_evidence;
 mod rules_floors;

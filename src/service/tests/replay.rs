@@ -12,6 +12,7 @@ use crate::domain::time::Timestamp;
 use crate::service::Services;
 use crate::store::{Conn as _, Read, audit};
 
+mod forged;
 mod tables;
 
 type Stage = (String, String);
@@ -174,11 +175,11 @@ impl Machine {
                 self.incidents.insert(event.get("incident"), event.get("application"));
             }
             "incident.resolved" => assert!(self.incidents.remove(&event.get("incident")).is_some()),
-            "artifact.uploaded" => {
-                if !matches!(&*event.get("kind"), "smoke-report" | "monitoring-snapshot" | "run-log") {
-                    self.contributes(event);
-                    self.void(&event.stage(), event);
-                }
+            "artifact.uploaded"
+                if !matches!(&*event.get("kind"), "smoke-report" | "monitoring-snapshot" | "run-log") =>
+            {
+                self.contributes(event);
+                self.void(&event.stage(), event);
             }
             "finding.accepted" => {
                 assert!(event.0["actor"]["session"].is_string(), "only people accept: {}", event.0);

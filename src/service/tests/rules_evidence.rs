@@ -26,6 +26,9 @@ on_both_engines! {
     rule_03_withdrawing_is_possible_at_any_time,
 }
 
+/// What is changed, and how.
+type Edit<'e> = (&'e str, &'e dyn Fn(&mut Facts));
+
 fn digest(facts: &Facts) -> Digest {
     evidence::of(facts).unwrap().digest
 }
@@ -61,7 +64,6 @@ async fn rule_01_every_field_of_the_list_is_in_the_digest_and_nothing_else(
     );
     let emergency = || Emergency { reason: "it burns".to_owned(), incident: None };
     let some_id = uuid::Uuid::from_u128(7);
-    type Edit<'e> = (&'e str, &'e dyn Fn(&mut Facts));
     let inside: [Edit<'_>; 23] = [
         ("ticket", &|f| f.ticket.number.0 += 1),
         ("stage", &|f| f.this.stage.name.push('x')),

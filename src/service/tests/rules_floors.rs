@@ -5,7 +5,6 @@ use serde_json::json;
 use super::replay;
 use super::scene::{Scene, at, refused};
 use crate::clock::PlayedClock;
-use crate::demo::kit::Kit;
 use crate::domain::artifact::ArtifactKind;
 use crate::domain::blocker::GateKey;
 use crate::domain::digest::Digest;
@@ -106,7 +105,7 @@ async fn rule_07_redemption_needs_the_approved_manifest(services: &Services, clo
     let scene = Scene::new(services, clock).await;
     scene.ready().await;
     let released = scene.release("staging").await.unwrap();
-    assert_eq!(released.expected.manifest, Some(Kit::manifest_digest()));
+    assert_eq!(released.expected.manifest, Some(super::scene::manifest_digest()));
     for manifest in [None, Some(Digest::of(b"other"))] {
         let presented = Presented { sql_digest: released.expected.sql_digest, manifest, database: None };
         let outcome = services.redeem(&scene.ci, released.secret.reveal(), presented, None).await;

@@ -8,8 +8,9 @@ use super::replay;
 use super::scene::{Scene, at, content, refused};
 use crate::clock::PlayedClock;
 use crate::demo::kit::{self, Kit};
+use crate::domain::artifact::ArtifactFacts;
 use crate::domain::blocker::{Blocker, GateKey};
-use crate::domain::earliest::Earliest;
+use crate::domain::earliest::{self, Earliest};
 use crate::domain::facts::Choice;
 use crate::domain::gate::GateStatus;
 use crate::domain::run::{Health, Method, Outcome};
@@ -36,15 +37,15 @@ fn urgent(incident: Option<crate::domain::id::IncidentId>) -> TicketContent {
     TicketContent { emergency: Some(Emergency { reason, incident }), ..content(TicketKind::Emergency) }
 }
 
-async fn earliest(scene: &Scene<'_>, stage: &str) -> Earliest {
+async fn soonest(scene: &Scene<'_>, stage: &str) -> Earliest {
     scene.gates(stage).await.earliest
 }
 
 async fn rule_11_the_earliest_moment_or_why_there_is_none(services: &Services, clock: &PlayedClock) {
     let scene = Scene::new(services, clock).await;
-    assert_eq!(earliest(&scene, "staging").await, Earliest::At(at("2025-11-18T14:00:00Z")), "people may act");
+    assert_eq!(soonest(&scene, "staging").await, Earliest::At(at("2025-11-18T14:00:00Z")), "people may act");
     // Staging this Tuesday, soaked on Wednesday, production on Thursday.
-    assert_eq!(earliest(&scene, "production").await, Earliest::At(at("2025-11-20T14:00:00Z")));
+    assert_eq!(soonest(&scene, "production").await, Earliest::At(at("2025-11-20T14:00:00Z")));
     let freeze = FreezeInput {
         application: None,
         environment: Some("production".to_owned()),
@@ -53,23 +54,31 @@ async fn rule_11_the_earliest_moment_or_why_there_is_none(services: &Services, c
         reason: "Audit day".to_owned(),
     };
     let freeze = services.declare_freeze(&scene.daniel, freeze).await.unwrap();
-    assert_eq!(earliest(&scene, "production").await, Earliest::At(at("2025-11-20T15:00:00Z")), "mid-window");
+    assert_eq!(soonest(&scene, "production").await, Earliest::At(at("2025-11-20T15:00:00Z")), "mid-window");
     services.end_freeze(&scene.daniel, freeze.id).await.unwrap();
     scene.staging().await;
     // 72 hours from Monday 10:00 end on Thursday 10:00, before the window.
     let old = Kit::new("production", at("2025-11-17T10:00:00Z"), at("2025-11-18T10:00:00Z"));
     scene.attach("production", &old).await;
-    let Earliest::Never { why } = earliest(&scene, "production").await else { panic!("stale evidence") };
+    let Earliest::Never { why } = soonest(&scene, "production").await else { panic!("stale evidence") };
     assert!(why.starts_with("The snapshot expires Thu") && why.contains("10:00"), "{why}");
+    let mut facts = scene.facts("production").await;
+    for file in &mut facts.this.artifacts {
+        if let ArtifactFacts::Backup(backup) = &mut file.facts {
+            backup.taken_at = at("2025-11-17T08:00:00Z");
+        }
+    }
+    let Earliest::Never { why } = earliest::earliest(&facts) else { panic!("an older backup") };
+    assert!(why.starts_with("The backup expires Thu") && why.contains("08:00"), "{why}");
     clock.set(at("2025-11-20T10:00:00Z"));
-    let Earliest::Never { why } = earliest(&scene, "production").await else { panic!("stale evidence") };
+    let Earliest::Never { why } = soonest(&scene, "production").await else { panic!("stale evidence") };
     assert!(why.starts_with("The snapshot expired Thu"), "{why}");
     assert!(scene.shut("production").await.contains(&"dry-run"), "and its gate is shut");
     scene.prepare("production").await;
-    assert_eq!(earliest(&scene, "production").await, Earliest::At(at("2025-11-20T14:00:00Z")));
+    assert_eq!(soonest(&scene, "production").await, Earliest::At(at("2025-11-20T14:00:00Z")));
     clock.set(at("2025-11-20T14:00:00Z"));
     scene.apply("production").await;
-    let Earliest::Never { why } = earliest(&scene, "production").await else { panic!("applied") };
+    let Earliest::Never { why } = soonest(&scene, "production").await else { panic!("applied") };
     assert_eq!(why, "Already applied here.");
     replay::check(services).await;
 }

@@ -8,7 +8,7 @@ use super::scene::{Scene, at, content, refused};
 use crate::clock::PlayedClock;
 use crate::demo::kit::{self, Kit};
 use crate::domain::artifact::ArtifactKind;
-use crate::domain::blocker::GateKey;
+use crate::domain::blocker::{Blocker, GateKey};
 use crate::domain::digest::Digest;
 use crate::domain::facts::{Intent, Purpose};
 use crate::domain::gate::{self, GateReport, GateStatus};
@@ -84,7 +84,7 @@ async fn rule_20_a_rollback_rides_on_the_run_it_undoes_with_its_files(
     assert_eq!(released.expires_at, at("2025-11-18T17:30:00Z"), "no window, the policy's time");
     assert_eq!(released.expected.raw, Digest::of(approved.downgrade.as_bytes()));
     assert_eq!(released.expected.sql_digest, approved.downgrade_digest());
-    assert_eq!(released.expected.manifest, Some(Kit::manifest_digest()));
+    assert_eq!(released.expected.manifest, Some(super::scene::manifest_digest()));
     let redeemed = scene.redeem(&released, None).await.unwrap();
     let statement = predicate(&redeemed.grant);
     let said = &statement["predicate"];
@@ -139,7 +139,7 @@ async fn rule_20_after_a_partial_run_the_board_decides_from_where_the_database_i
     let run = scene.run(&scene.release("staging").await.unwrap(), Outcome::Failed, Some(HALF)).await;
     let single = |report: &GateReport| report.gate(GateKey::SingleRun).unwrap().blockers.clone();
     let report = rollback_gates(&scene, "staging", Method::Downgrade).await;
-    assert_eq!(single(&report).iter().map(|b| b.code()).collect::<Vec<_>>(), ["verdict-first"]);
+    assert_eq!(single(&report).iter().map(Blocker::code).collect::<Vec<_>>(), ["verdict-first"]);
     assert_eq!(refused(scene.roll_back("staging", Method::Downgrade).await), "gates-closed");
     services.settle_run(&scene.priya, run, RunVerdict::Partly, Some(HALF), "Two of four.").await.unwrap();
     let report = rollback_gates(&scene, "staging", Method::Downgrade).await;

@@ -89,7 +89,11 @@ async fn rule_15_only_the_redeemer_reports(services: &Services, clock: &PlayedCl
     }
     services.append_log(&scene.ci, run, 0, b"x").await.unwrap();
     services.heartbeat(&scene.ci, run).await.unwrap();
-    scene.finish(run, Outcome::Succeeded, Some(kit::TO)).await.unwrap();
+    for _ in 0..2 {
+        scene.finish(run, Outcome::Succeeded, Some(kit::TO)).await.unwrap();
+    }
+    assert_eq!(log(services).await.iter().filter(|k| *k == "run.finished").count(), 1, "said twice, one end");
+    assert_eq!(refused(scene.finish(run, Outcome::Failed, Some(kit::FROM)).await), "run-ended");
     replay::check(services).await;
 }
 
@@ -101,7 +105,7 @@ async fn rule_15_redemption_needs_the_evidence_of_the_release(services: &Service
     let released = scene.release("production").await.unwrap();
     // The run on the stage before is part of production's evidence.
     scene.undo("staging", Method::Downgrade).await;
-    assert_eq!(refused(scene.redeem(&released, None).await), "gates-closed");
+    assert_eq!(refused(scene.redeem(&released, None).await), "token-revoked");
     assert!(scene.shut("production").await.contains(&"approvals"), "and its votes are stale");
     replay::check(services).await;
 }

@@ -301,3 +301,10 @@ pub(crate) async fn pipeline(services: &Services, owner: &Actor) -> Actor {
     let (_, token) = services.create_api_token(owner, new).await.unwrap();
     services.bearer_actor(token.reveal()).await.unwrap()
 }
+
+/// The digest of the migration manifest in every kit of the whole change.
+pub(crate) fn manifest_digest() -> crate::domain::digest::Digest {
+    let files = Kit::new("staging", at(TUESDAY), at(TUESDAY)).files().unwrap();
+    let file = files.iter().find(|f| f.kind == ArtifactKind::MigrationManifest).unwrap();
+    crate::domain::digest::Digest::of(&file.bytes)
+}

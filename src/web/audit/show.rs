@@ -1,5 +1,7 @@
 //! `GET /audit`.
 
+use std::fmt::Write as _;
+
 use axum::extract::State;
 use serde::Deserialize;
 use serde_json::Value;
@@ -40,7 +42,7 @@ impl Asked {
         let mut href = "/audit?".to_owned();
         for (name, value) in [("q", &self.q), ("kind", &self.kind)] {
             if !value.is_empty() {
-                href.push_str(&format!("{name}={}&", paths::encoded(value)));
+                let _ = write!(href, "{name}={}&", paths::encoded(value));
             }
         }
         href.push_str(more);
@@ -57,7 +59,7 @@ pub(super) async fn show(State(site): State<WebState>, reader: Reader, Query(ask
         ticket,
         who: (ticket.is_none() && !wanted.is_empty()).then_some(wanted),
     };
-    let (found, size) = site.services.search_audit(&search, PER_PAGE).await?;
+    let (found, log) = site.services.search_audit(&search, PER_PAGE).await?;
     let entry = match asked.entry {
         Some(seq) => Some(opened(&site.services.audit_event(seq).await?)),
         None => None,
@@ -66,7 +68,7 @@ pub(super) async fn show(State(site): State<WebState>, reader: Reader, Query(ask
     let shown = u64::try_from(found.len()).unwrap_or(u64::MAX);
     respond::page(&AuditPage {
         shell: frame::shell(&site, &reader, "Audit log", Nav::Audit).await?,
-        total: plural(unsigned(size.counted), "entry", "entries"),
+        total: plural(unsigned(log.counted), "entry", "entries"),
         kinds: words::areas(),
         rows: found.iter().map(|event| row(event, &asked)).collect(),
         empty: Empty::new("search", "No entry matches.", "Clear the filter to see all of them."),
@@ -74,7 +76,7 @@ pub(super) async fn show(State(site): State<WebState>, reader: Reader, Query(ask
         first: asked.cursor.map(|_| asked.href("")),
         next: found.last().filter(|_| full).map(|last| asked.href(&format!("cursor={}", last.seq))),
         entry,
-        verdict: verdict(size),
+        verdict: verdict(log),
         head_facts: Facts { rows: Vec::new(), ruled: false },
         q: asked.q,
         kind: asked.kind,
@@ -126,8 +128,8 @@ fn opened(event: &Entry) -> AuditEntry {
 }
 
 /// Only what this page has looked at: that the log ends where its head says.
-fn verdict(size: LogSize) -> Verdict {
-    let whole = size.counted == size.newest;
+fn verdict(log: LogSize) -> Verdict {
+    let whole = log.counted == log.newest;
     Verdict {
         state: if whole { Lamp::Open } else { Lamp::Stop },
         question: "Does the log end where its head says?".to_owned(),
@@ -135,13 +137,13 @@ fn verdict(size: LogSize) -> Verdict {
         reason: if whole {
             Prose::from(format!(
                 "The head counts {}, and that is the number of the newest.",
-                entries(size.counted)
+                entries(log.counted)
             ))
         } else {
             Prose::from(format!(
                 "The head counts {}, but the newest is number {}: entries were taken out behind the portal’s back.",
-                entries(size.counted),
-                count(unsigned(size.newest))
+                entries(log.counted),
+                count(unsigned(log.newest))
             ))
         },
         reading: None,

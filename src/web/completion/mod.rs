@@ -120,7 +120,10 @@ async fn draw(site: &Site, reader: &Reader, dossier: &Dossier) -> Result<Complet
     Ok(CompletionPage {
         head: present::about::head(ticket, stages.last(), dossier.now),
         version: ticket.version,
-        actions: completion.iter().map(|_| Action::new("Audit entries", "/audit")).collect(),
+        actions: completion
+            .iter()
+            .map(|_| Action::new("Audit entries", format!("/audit?q={}", ticket.number)))
+            .collect(),
         filing: filing(&stages, dossier, reader),
         issued: Prose::from("Issued ").time(issued),
         verdict: record::verdict(dossier, &stages, completion.as_ref()),
@@ -131,7 +134,7 @@ async fn draw(site: &Site, reader: &Reader, dossier: &Dossier) -> Result<Complet
         retrospective: completion.as_ref().and_then(|filed| filed.retrospective.clone()),
         links: record::links(dossier, &stages),
         audit: Prose::from("Every act on this ticket is an entry of the ")
-            .link("audit log", "/audit")
+            .link("audit log", format!("/audit?q={}", ticket.number))
             .text(". Digests on this page are SHA-256."),
         shell,
     })

@@ -70,7 +70,7 @@ pub(super) async fn submit(
         other => return Err(Failure::from(other)),
     };
     let mut page = blank(&site, &visitor, &form.email, paths::ours(&form.next));
-    page.shell.title = "Error: Sign in".to_owned();
+    "Error: Sign in".clone_into(&mut page.shell.title);
     page.error = Some(words);
     let mut response = respond::page_with(status, &page)?;
     if let Some(seconds) = wait {

@@ -5,10 +5,9 @@ use super::files::address;
 use crate::domain::artifact::{Artifact, ArtifactFacts, ArtifactKind, Severity};
 use crate::domain::dossier::Dossier;
 use crate::domain::gate::GateStatus;
-use crate::domain::length;
 use crate::domain::ticket::{Ticket, TicketKind};
 use crate::domain::time::Timestamp;
-use crate::web::view::format::{Dig, Time, and, bytes, plural};
+use crate::web::view::format::{Dig, Time, and, bytes, hours, plural};
 use crate::web::view::parts::{Fact, Facts, Note};
 use crate::web::view::prose::Prose;
 use crate::web::view::state::{State, Status, Tag};
@@ -132,7 +131,7 @@ pub fn facts(dossier: &Dossier, stage: &Judged) -> Facts {
     if let Some(database) = &policy.database {
         rows.push(Fact::new("Database", database.as_str()));
     }
-    rows.push(Fact::new("Observation", length::write(policy.observe)));
+    rows.push(Fact::new("Observation", hours(policy.observe)));
     for link in &content.external_links {
         rows.push(Fact::new("Link", Prose::new().typed_link(link)));
     }
@@ -207,14 +206,12 @@ pub fn risk(stage: &Judged) -> Prose {
         Some(report) if report.rows_lost == 0 && report.values_lost == 0 => {
             prose.text("In the dry run they lost no row and no value.")
         }
-        Some(report) => prose
-            .text("In the dry run they lost ")
-            .strong(format!(
-                "{} and {}",
-                plural(report.rows_lost, "row", "rows"),
-                plural(report.values_lost, "value", "values")
-            ))
-            .text(" of the snapshot."),
+        Some(report) => {
+            let lost = [(report.rows_lost, "row", "rows"), (report.values_lost, "value", "values")];
+            let lost = lost.into_iter().filter(|(number, ..)| *number > 0);
+            let lost: Vec<String> = lost.map(|(number, one, many)| plural(number, one, many)).collect();
+            prose.text("In the dry run they lost ").strong(and(&lost)).text(" of the snapshot.")
+        }
     }
 }
 

@@ -61,6 +61,8 @@ fn decide(stage: &Judged, reader: &Actor) -> Option<Action> {
     }
     let sign = Action::new("Approve or reject", page);
     Some(match stage.may_approve(reader) {
+        // Enough have signed: another signature is welcome, and not the thing to do.
+        Ok(()) if stage.report.tally.approvals.len() as u64 >= u64::from(stage.report.quorum) => sign,
         Ok(()) => sign.primary(),
         Err(refusal) => sign.refused(words(&refusal)),
     })

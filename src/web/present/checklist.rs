@@ -1,6 +1,6 @@
 //! The preflight checklist: what evidence decides, what a person states.
 
-use super::Judged;
+use super::{Judged, capital};
 use crate::domain::artifact::{ArtifactFacts, ArtifactKind};
 use crate::domain::checklist::{self, ItemStatus};
 use crate::domain::facts::Tick;
@@ -38,7 +38,7 @@ fn decided(stage: &Judged, item: ItemStatus) -> ChecklistRow {
         },
         item: item.key,
         text: item.label,
-        detail: item.why.map_or(summary, Prose::from),
+        detail: item.why.map_or(summary, |why| capital(&why).into()),
         by: source,
         attest: None,
         may_undo: false,

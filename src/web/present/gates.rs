@@ -6,6 +6,7 @@ use crate::domain::blocker::{Blocker, GateKey, WaitsFor};
 use crate::domain::checklist;
 use crate::domain::gate::{Gate, GateStatus};
 use crate::domain::id::TicketNumber;
+use crate::domain::run::RunStatus;
 use crate::domain::transition::Action;
 use crate::domain::user::{Actor, Role};
 use crate::web::paths;
@@ -27,8 +28,11 @@ pub fn state(gate: &Gate) -> State {
 
 /// The nine gates at a glance. A stage that was applied had all of them open, or it would not have been.
 pub fn pips(stage: &Judged) -> Pips {
-    if stage.facts.this.standing_upgrade().is_some() {
-        return Pips(vec![State::Open; GateKey::ALL.len()]);
+    if stage.facts.this.standing_upgrade().is_some_and(|run| run.status == RunStatus::Succeeded) {
+        return match stage.as_applied() {
+            Some(then) if then.report.applicable() => Pips(then.report.gates.iter().map(state).collect()),
+            _ => Pips(vec![State::Open; GateKey::ALL.len()]),
+        };
     }
     Pips(stage.report.gates.iter().map(state).collect())
 }
@@ -48,7 +52,7 @@ fn row(stage: &Judged, reader: &Actor, gate: &Gate) -> GateRow {
             state: now,
             lead: String::new(),
             rest: gate.reason.as_str().into(),
-            who: place(gate.key),
+            who: place(stage, gate.key),
             note: Prose::new(),
         },
         GateStatus::Waived => GateRow {
@@ -60,7 +64,7 @@ fn row(stage: &Judged, reader: &Actor, gate: &Gate) -> GateRow {
                 "Waived for a rollback.".into()
             },
             rest: words(&gate.blockers).into(),
-            who: place(gate.key),
+            who: place(stage, gate.key),
             note: Prose::new(),
         },
         GateStatus::Blocked => {
@@ -73,7 +77,6 @@ fn row(stage: &Judged, reader: &Actor, gate: &Gate) -> GateRow {
 
 /// The strong first words of a blocked gate, and the rest.
 fn blocked_words(stage: &Judged, gate: &Gate) -> (String, Prose) {
-    let words = |blockers: &[Blocker]| blockers.iter().map(Blocker::words).collect::<Vec<_>>().join(" ");
     if let (Some(WaitsFor::Time), Some(at)) = (gate.waits_for(), gate.clears_at) {
         let lead = format!("Opens {} UTC.", Time::short(at, stage.now()).words);
         return (lead, time_words(stage, gate).into());
@@ -82,7 +85,7 @@ fn blocked_words(stage: &Judged, gate: &Gate) -> (String, Prose) {
         GateKey::Checklist => {
             let items = checklist::preflight(&stage.facts);
             let done = items.iter().filter(|item| item.done).count();
-            (format!("Blocked: {done} of {} items.", items.len()), words(&gate.blockers).into())
+            (format!("Blocked: {done} of {} items.", items.len()), shortened(&gate.blockers).into())
         }
         GateKey::Approvals => approval_words(stage, gate),
         GateKey::DryRun
@@ -96,6 +99,16 @@ fn blocked_words(stage: &Judged, gate: &Gate) -> (String, Prose) {
             let lead = format!("Blocked: {}", capital(&blockers.next().unwrap_or_default()));
             (lead, blockers.collect::<Vec<_>>().join(" ").into())
         }
+    }
+}
+
+/// The first thing that is missing, and how many more the checklist below names.
+fn shortened(blockers: &[Blocker]) -> String {
+    match blockers {
+        [] => String::new(),
+        [only] => only.words(),
+        [first, second] => format!("{} {}", first.words(), second.words()),
+        [first, rest @ ..] => format!("{} {} more are below.", first.words(), rest.len()),
     }
 }
 
@@ -158,23 +171,28 @@ fn who(stage: &Judged, reader: &Actor, gate: &Gate) -> (Prose, Prose) {
             None => (Prose::new(), Prose::new()),
         };
     }
-    let others = capital(gate.cleared_by.as_deref().unwrap_or_default());
+    let others = match gate.key {
+        GateKey::Checklist => "A release engineer or CI".to_owned(),
+        _ => capital(gate.cleared_by.as_deref().unwrap_or_default()),
+    };
     if let Some((words, href)) = yours(stage, reader, gate) {
-        return (Prose::new().link(words, href), others.into());
+        let note = if is_mine(stage, reader, gate) { Prose::new() } else { others.into() };
+        return (Prose::new().link(words, href), note);
     }
     let note = match gate.clears_at {
         Some(at) => Prose::from("by itself ").until(Time::until(at, stage.now())),
-        None => place(gate.key),
+        None => place(stage, gate.key),
     };
     (others.into(), note)
 }
 
 /// Where a gate's facts are kept, where that is a page.
-fn place(key: GateKey) -> Prose {
+/// The board stands on other pages too, so its links name the page.
+fn place(stage: &Judged, key: GateKey) -> Prose {
     match key {
         GateKey::Incidents => Prose::new().link("Incidents", "/incidents"),
         GateKey::Freeze => Prose::new().link("Freezes", "/freezes"),
-        GateKey::DryRun => Prose::new().link("Files", "#artifacts"),
+        GateKey::DryRun => Prose::new().link("Files", format!("{}#artifacts", stage.href())),
         GateKey::Checklist
         | GateKey::Review
         | GateKey::Approvals
@@ -184,7 +202,31 @@ fn place(key: GateKey) -> Prose {
     }
 }
 
-/// The way on for a reader who can clear this gate: words and address.
+/// Whether a blocked gate waits for this reader, as against offering them a page to look at.
+pub fn is_mine(stage: &Judged, reader: &Actor, gate: &Gate) -> bool {
+    let leads_somewhere = yours(stage, reader, gate).is_some();
+    match gate.key {
+        GateKey::SingleRun => {
+            let lost = |blocker: &Blocker| {
+                matches!(blocker, Blocker::RunUnsettled { status: RunStatus::Unknown, .. })
+            };
+            reader.has(Role::Engineer) && gate.blockers.iter().any(lost)
+        }
+        // What is incomplete or rejected is not reviewed yet, or any more.
+        GateKey::Review => {
+            leads_somewhere && stage.evidence_complete() && stage.report.tally.rejections.is_empty()
+        }
+        GateKey::Checklist
+        | GateKey::DryRun
+        | GateKey::Approvals
+        | GateKey::PreviousStage
+        | GateKey::Incidents
+        | GateKey::Freeze
+        | GateKey::Window => leads_somewhere,
+    }
+}
+
+/// The way on for a reader who can clear this gate, or look at what shuts it: words and address.
 pub fn yours(stage: &Judged, reader: &Actor, gate: &Gate) -> Option<(&'static str, String)> {
     if gate.status != GateStatus::Blocked {
         return None;
@@ -197,16 +239,16 @@ pub fn yours(stage: &Judged, reader: &Actor, gate: &Gate) -> Option<(&'static st
             let open = checklist::preflight(facts).into_iter().filter(|item| !item.done);
             let mut stated = open.filter(|item| item.attested);
             if stated.any(|item| stage.may(reader, &Action::Tick { item: &item.key }).is_ok()) {
-                Some(("Yours to state", "#checklist".into()))
+                Some(("Yours to state", format!("{}#checklist", stage.href())))
             } else {
                 stage
                     .may_upload(reader, ArtifactKind::UpgradeSql)
-                    .then(|| ("Yours to attach", "#artifacts".into()))
+                    .then(|| ("Yours to attach", format!("{}#artifacts", stage.href())))
             }
         }
         GateKey::DryRun => stage
             .may_upload(reader, ArtifactKind::DryRunReport)
-            .then(|| ("Yours to attach", "#artifacts".into())),
+            .then(|| ("Yours to attach", format!("{}#artifacts", stage.href()))),
         GateKey::Review => {
             let finding = facts.this.findings.iter().any(|finding| {
                 let accept = Action::AcceptFinding { finding: finding.id, note: "." };
@@ -217,9 +259,9 @@ pub fn yours(stage: &Judged, reader: &Actor, gate: &Gate) -> Option<(&'static st
                 thread.blocking && stage.may(reader, &settle).is_ok()
             });
             if finding {
-                Some(("Yours to accept", "#findings".into()))
+                Some(("Yours to accept", format!("{}#findings", stage.href())))
             } else {
-                thread.then(|| ("Yours to settle", "#threads".into()))
+                thread.then(|| ("Yours to settle", format!("{}#threads", stage.href())))
             }
         }
         GateKey::PreviousStage => {

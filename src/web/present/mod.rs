@@ -3,17 +3,23 @@
 //! Pure: everything is derived from [`Facts`] and the [`GateReport`] on them, and what a reader may do is asked of
 //! [`transition::decide`], the function that the write path asks.
 
+use std::collections::BTreeSet;
+
+use uuid::Uuid;
+
 use crate::domain::artifact::ArtifactKind;
 use crate::domain::digest::Digest;
 use crate::domain::dossier::Dossier;
 use crate::domain::facts::{Choice, Facts, Purpose, Vote};
 use crate::domain::gate::{self, GateReport};
+use crate::domain::id::{PersonId, UserId};
 use crate::domain::queue::Seen;
 use crate::domain::refusal::Refusal;
 use crate::domain::run::{Health, Run, RunStatus};
+use crate::domain::ticket::TicketState;
 use crate::domain::time::Timestamp;
 use crate::domain::transition::{self, Action};
-use crate::domain::user::Actor;
+use crate::domain::user::{Actor, Via};
 use crate::web::paths;
 use crate::web::view::work::StageRef;
 
@@ -139,6 +145,30 @@ impl Judged {
         tally.approvals.iter().chain(&tally.rejections).find(|vote| vote.person == reader.person)
     }
 
+    /// The stage at the instant at which its standing run began, for whoever asks what was approved then. Only if the
+    /// evidence put together again has the very digest that the run was authorised with; else nobody could vouch for it.
+    pub fn as_applied(&self) -> Option<Self> {
+        let run = self.facts.this.standing_upgrade()?.clone();
+        let mut facts = self.facts.clone();
+        facts.now = run.started_at;
+        facts.ticket.state = TicketState::Open;
+        facts.this.stage.generation = run.generation;
+        facts.this.artifacts.retain(|file| file.generation <= run.generation);
+        facts.this.runs.retain(|other| other.started_at < run.started_at);
+        facts.this.votes.retain(|vote| vote.at <= run.started_at);
+        facts.this.tokens.clear();
+        facts.environment_tokens.clear();
+        facts.environment_runs.clear();
+        facts.incidents.retain(|incident| incident.opened_at <= run.started_at);
+        // Who may approve was judged at that instant, and may have changed since.
+        facts.contributors.clear();
+        for voter in facts.voters.values_mut() {
+            (voter.active, voter.board) = (true, true);
+        }
+        let then = Self::new(facts).ok()?;
+        (then.evidence() == run.evidence).then_some(then)
+    }
+
     /// The last run of either direction.
     pub fn last_run(&self) -> Option<&Run> {
         self.facts.this.runs.iter().max_by_key(|run| (run.started_at, run.id))
@@ -150,6 +180,18 @@ impl Judged {
         record.standing_upgrade().is_some_and(|run| {
             run.status == RunStatus::Succeeded && record.health(run) == Some(Health::Healthy)
         })
+    }
+}
+
+/// Somebody who may do nothing: what is over is shown without forms.
+pub fn nobody() -> Actor {
+    let nil = Uuid::nil();
+    Actor {
+        user: UserId(nil),
+        person: PersonId(nil),
+        name: String::new(),
+        roles: BTreeSet::new(),
+        via: Via::Console,
     }
 }
 

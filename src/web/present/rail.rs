@@ -25,7 +25,7 @@ pub enum Standing {
         until: Timestamp,
     },
     Running,
-    /// A run stopped reporting.
+    /// A run stopped reporting, or ended badly without saying where.
     Lost,
     /// Applied; smoke checks have not passed.
     Verifying,
@@ -51,8 +51,8 @@ pub fn standing(stage: &Judged) -> Standing {
         return Standing::Released { until: token.expires_at };
     }
     match record.runs.iter().find(|run| run.unsettled(now)).map(|run| run.status_at(now)) {
-        Some(RunStatus::Unknown) => return Standing::Lost,
-        Some(_) => return Standing::Running,
+        Some(RunStatus::Running) => return Standing::Running,
+        Some(_) => return Standing::Lost,
         None => {}
     }
     match record.standing_upgrade() {
@@ -304,6 +304,9 @@ fn judged_by(stage: &Judged) -> String {
 /// The window that a stage waits for or stands in: words, and how far away it is.
 pub fn window_words(stage: &Judged) -> (Prose, Prose) {
     let now = stage.now();
+    if let Some(run) = stage.facts.this.standing_upgrade() {
+        return (Prose::from("applied ").time(Time::short(run.started_at, now)), Prose::new());
+    }
     if let Some(GateStatus::Waived) = stage.report.gate(GateKey::Window).map(|gate| gate.status) {
         return ("waived".into(), Prose::new());
     }

@@ -2,6 +2,7 @@
 
 use super::{Judged, capital};
 use crate::domain::facts::{ApprovalBar, Choice, Vote};
+use crate::domain::ticket::TicketState;
 use crate::domain::user::Actor;
 use crate::web::view::format::{Time, and};
 use crate::web::view::parts::{Link, Signature, Signatures, Signed};
@@ -19,7 +20,8 @@ pub fn signatures(stage: &Judged, reader: &Actor) -> Signatures {
     }
     let need = usize::try_from(stage.report.quorum).unwrap_or(usize::MAX);
     // What has run was approved: nobody is asked any more.
-    if stage.facts.this.standing_upgrade().is_none() {
+    let open = stage.facts.ticket.state == TicketState::Open;
+    if open && stage.facts.this.standing_upgrade().is_none() {
         for place in tally.approvals.len()..need.min(12) {
             rows.push(missing(stage, reader, place, place == tally.approvals.len()));
         }
@@ -53,7 +55,7 @@ fn bound(vote: &Vote) -> Prose {
 
 fn given(stage: &Judged, reader: &Actor, vote: &Vote, kind: Signed, about: Prose) -> Signature {
     let mine = vote.person == reader.person && matches!(kind, Signed::Approved | Signed::Rejected);
-    let open = stage.facts.ticket.state == crate::domain::ticket::TicketState::Open;
+    let open = stage.facts.ticket.state == TicketState::Open;
     let actions = if mine && open && stage.facts.this.standing_upgrade().is_none() {
         vec![Link::new("Withdraw", format!("{}/decide", stage.href()))]
     } else {

@@ -178,13 +178,22 @@ async fn after_a_run_the_page_speaks_of_the_run(services: &Services, clock: &Pla
     assert!(verdict.starts_with("Has CHG-1 been applied to staging? Applied Smoke checks"), "{verdict}");
     assert_eq!(place, "Applied, smoke checks missing");
     scene.smoke("staging").await;
-    scene.wait(20);
+    scene.clock.advance(jiff::SignedDuration::from_hours(20));
     let stages = stages(&scene, &scene.priya).await;
     let track = rail::rail(&stages, "production", &scene.priya);
     assert_eq!(track.legs[0].stops[3].note, "20 h of 24 h, until Wed 14:30");
     assert_eq!(track.legs[0].stops[3].progress.as_ref().unwrap().value, 1200);
     assert!(track.legs[1].current && !track.legs[0].current);
     assert_eq!(gates::pips(&stages[0]).passing(), 9, "what was applied had every gate open");
+    assert!(!stages[0].report.applicable(), "and could not be applied again");
+    let then = stages[0].as_applied().expect("the evidence of the run, put together again");
+    let signed = signatures::signatures(&then, &nobody());
+    let kinds: Vec<Signed> = signed.rows.iter().map(|row| row.kind).collect();
+    assert_eq!(kinds, [Signed::Approved, Signed::Approved]);
+    assert!(signed.rows.iter().all(|row| row.actions.is_empty()), "what is over has no buttons");
+    let ticks = checklist::preflight(&then, &nobody());
+    assert_eq!(ticks.counted(), "7 of 7 done");
+    assert!(ticks.sections.iter().flat_map(|s| &s.rows).all(|row| row.attest.is_none() && !row.may_undo));
 
     clock.set(at("2025-11-19T15:00:00Z"));
     assert_eq!(said(&scene.priya).await.1, "Applied, waits for a verdict");

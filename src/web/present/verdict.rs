@@ -1,6 +1,6 @@
 //! The verdict above the gates: can this be applied; if not why, who, when.
 
-use super::gates::{state, yours};
+use super::gates::{is_mine, state};
 use super::rail::{Standing, standing};
 use super::{Judged, capital, number_word};
 use crate::domain::blocker::{Blocker, GateKey};
@@ -33,8 +33,7 @@ fn actor_word(key: GateKey) -> &'static str {
 pub fn people(stage: &Judged, reader: &Actor) -> String {
     let mut names: Vec<String> = Vec::new();
     for gate in stage.report.blocked().filter(|gate| state(gate) == State::Who) {
-        let mine = yours(stage, reader, gate).is_some();
-        let name = if mine { "you" } else { actor_word(gate.key) }.to_owned();
+        let name = if is_mine(stage, reader, gate) { "you" } else { actor_word(gate.key) }.to_owned();
         if !names.contains(&name) {
             names.push(name);
         }
@@ -47,10 +46,9 @@ pub fn people(stage: &Judged, reader: &Actor) -> String {
 /// The answer that opens the page of a stage.
 pub fn verdict(stage: &Judged, reader: &Actor) -> Verdict {
     let number = stage.facts.ticket.number;
-    let question = format!("Can {number} be applied to {}?", stage.name());
     let make = |state, answer: &str, reason: Prose, reading| Verdict {
         state,
-        question: question.clone(),
+        question: format!("Can {number} be applied to {}?", stage.name()),
         answer: answer.to_owned(),
         reason,
         reading,
@@ -64,7 +62,6 @@ pub fn verdict(stage: &Judged, reader: &Actor) -> Verdict {
     let now = stage.now();
     let at_now = standing(stage);
     if let Some(said) = under_way(stage, &at_now) {
-        let question = format!("Has {number} been applied to {}?", stage.name());
         let reading = match at_now {
             Standing::Observing { until, .. } => at(
                 "Under observation until",
@@ -78,7 +75,11 @@ pub fn verdict(stage: &Judged, reader: &Actor) -> Verdict {
             ),
             _ => None,
         };
-        return Verdict { question, ..make(said.0, said.1, said.2, reading) };
+        let verdict = make(said.0, said.1, said.2, reading);
+        return match at_now {
+            Standing::Released { .. } => verdict,
+            _ => Verdict { question: format!("Has {number} been applied to {}?", stage.name()), ..verdict },
+        };
     }
     if stage.report.applicable() {
         let reading =
@@ -133,19 +134,13 @@ fn under_way(stage: &Judged, at: &Standing) -> Option<(State, &'static str, Pros
     Some(match at {
         // After a run that left nothing behind the same gates decide about another try.
         Standing::Preparing | Standing::Ready | Standing::Failed | Standing::RolledBack => return None,
-        Standing::Released { .. } => (
-            State::Run,
-            "Released",
-            Prose::from("An apply token is out. It can be used once, while every gate stays open. ")
-                .link("See or revoke it", format!("{}/token", stage.href()))
-                .text("."),
-        ),
+        Standing::Released { .. } => released(stage),
         Standing::Running => (State::Run, "Under way", on("A run is in progress. ".into(), "Watch it")),
         Standing::Lost => (
             State::Stop,
             "Nobody knows",
             on(
-                Prose::from("A run stopped reporting. ")
+                Prose::from("A run did not say how it ended. ")
                     .strong("Find out what the database holds and say so")
                     .text(" on its page; until then nothing else can run here. "),
                 "Settle the run",
@@ -155,7 +150,7 @@ fn under_way(stage: &Judged, at: &Standing) -> Option<(State, &'static str, Pros
             State::Stop,
             "Partly",
             on(
-                Prose::from("The database is at neither revision. ")
+                Prose::from("The run changed only a part of what it should. ")
                     .strong("Rehearse the downgrade from where it is, then roll back.")
                     .text(" "),
                 "Open the run",
@@ -196,6 +191,22 @@ fn under_way(stage: &Judged, at: &Standing) -> Option<(State, &'static str, Pros
             ),
         ),
     })
+}
+
+/// A token is out: whether it could be used at this moment.
+fn released(stage: &Judged) -> (State, &'static str, Prose) {
+    // The token itself shuts `single-run` for any other, and not for its own use.
+    let others = stage.report.blocked().filter(|gate| gate.key != GateKey::SingleRun);
+    let shut: Vec<String> = others.map(|gate| gate.reason.clone()).collect();
+    let see = |prose: Prose| prose.link("See or revoke it", format!("{}/token", stage.href())).text(".");
+    if shut.is_empty() {
+        let words = "An apply token is out. It can be used once, while every gate stays open. ";
+        return (State::Run, "Released", see(words.into()));
+    }
+    let prose = Prose::from("An apply token is out, and ")
+        .strong("can’t be used at this moment:")
+        .text(format!(" {} ", shut.join(" ")));
+    (State::Stop, "Released, but shut", see(prose))
 }
 
 /// Keys of the gates that are waived.
@@ -277,12 +288,10 @@ pub fn waits(stages: &[Judged], stage: &Judged, reader: &Actor) -> Prose {
         Standing::Healthy if stages.iter().all(Judged::finished) => "A release engineer".into(),
         Standing::Preparing | Standing::Failed | Standing::RolledBack => {
             let people = people(stage, reader);
-            if !people.is_empty() {
-                return capital(&people).into();
-            }
             let stopped = stage.report.blocked().find(|gate| state(gate) == State::Stop);
             match (stopped, &stage.report.earliest) {
                 (Some(gate), _) => capital(gate.cleared_by.as_deref().unwrap_or_default()).into(),
+                (None, _) if !people.is_empty() => capital(&people).into(),
                 (None, Earliest::At(at)) => nobody(*at),
                 (None, Earliest::Never { why }) => why.as_str().into(),
             }

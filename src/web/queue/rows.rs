@@ -150,7 +150,6 @@ pub(super) fn waiting(ticket: &Ticket, reader: &Actor) -> Option<QueueRow> {
 
 fn row(stage: &Judged, status: Status, detail: Prose) -> QueueRow {
     let (window, window_note) = rail::window_words(stage);
-    let applied = stage.facts.this.standing_upgrade().is_some();
     QueueRow {
         number: stage.facts.ticket.number.to_string(),
         title: stage.facts.ticket.content.title.clone(),
@@ -159,8 +158,8 @@ fn row(stage: &Judged, status: Status, detail: Prose) -> QueueRow {
         status,
         detail,
         pips: gates::pips(stage),
-        window: if applied { "applied".into() } else { window },
-        window_note: if applied { Prose::new() } else { window_note },
+        window,
+        window_note,
         lamps: lamps(stage),
         action: None,
     }

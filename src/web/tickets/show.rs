@@ -13,7 +13,7 @@ use crate::web::error::{Failure, Page};
 use crate::web::extract::{Path, StageName};
 use crate::web::present::review::Said;
 use crate::web::present::{
-    Judged, about, actions, checklist, files, gates, rail, review, signatures, timeline, verdict,
+    Judged, about, actions, checklist, files, gates, nobody, rail, review, signatures, timeline, verdict,
 };
 use crate::web::session::Reader;
 use crate::web::site::{Site, WebState};
@@ -97,6 +97,14 @@ impl Told<'_> {
         let may = |action| actions::about_ticket(stages, actor, action).is_ok();
         let newest = dossier.newest_policy_version == dossier.policy_version;
         let complete = judged.evidence_complete();
+        // What ran is shown as it was when it began: who had signed what, and which gates were waived.
+        let (then, over) = (judged.as_applied(), nobody());
+        let (shown, signer) = then.as_ref().map_or((judged, actor), |then| (then, &over));
+        let mut verdict = verdict::verdict(judged, actor);
+        if then.is_some() {
+            verdict.reason =
+                verdict.reason.text(" Gates and signatures are shown as they were when the run began.");
+        }
         TicketPage {
             shell,
             head: about::head(&dossier.ticket, Some(judged), dossier.now),
@@ -105,12 +113,12 @@ impl Told<'_> {
             actions: actions::of_stage(stages, judged, actor),
             alerts: about::alerts(dossier, judged),
             rail: rail::rail(stages, judged.name(), actor),
-            verdict: verdict::verdict(judged, actor),
-            gates: gates::board(judged, actor),
-            evidence: complete.then(|| Dig::short(judged.evidence())),
+            verdict,
+            gates: gates::board(shown, signer),
+            evidence: complete.then(|| Dig::short(shown.evidence())),
             artifacts: files::rows(judged, actor),
             upload_warning: files::upload_warning(judged),
-            checklist: checklist::preflight(judged, actor),
+            checklist: checklist::preflight(shown, signer),
             findings: review::findings(judged, actor),
             findings_note: review::findings_note(judged),
             no_findings: no_findings(judged),
@@ -118,7 +126,7 @@ impl Told<'_> {
             threads_note: review::threads_note(judged),
             new_thread: review::new_thread(judged, actor),
             timeline: timeline::timeline(self.entries, dossier.now),
-            signatures: signatures::signatures(judged, actor),
+            signatures: signatures::signatures(shown, signer),
             quorum: usize::try_from(judged.report.quorum).unwrap_or(usize::MAX),
             no_signatures: Empty::new(
                 "pen-line",

@@ -199,7 +199,7 @@ impl Portal {
 
     /// The kinds of all audit events.
     pub async fn log(&self) -> Vec<String> {
-        let entries = self.services.audit_events(0, 1000).await.expect("the log");
+        let entries = self.services.audit_events(0, 500).await.expect("the log");
         entries.into_iter().map(|entry| entry.kind).collect()
     }
 }

@@ -183,7 +183,7 @@ on_both_engines! {
         assert!(all.text.contains("made an API token") && all.text.contains("The operator"), "{}", all.text);
         assert!(all.text.contains("that is the number of the newest"), "{}", all.text);
         let of_ben = ada.get("/audit?q=BEN").await;
-        assert!(of_ben.text.contains("<b>Ben</b> made an API token") && !of_ben.text.contains("<b>Ada</b>"), "{}", of_ben.text);
+        assert!(of_ben.text.contains("<b>Ben</b> made an API token") && !of_ben.text.contains("<b>Ada</b> "), "{}", of_ben.text);
         let tokens = ada.get("/audit?kind=api-token").await;
         assert!(tokens.text.contains("1 entry") && !tokens.text.contains("signed in<"), "{}", tokens.text);
         assert!(ada.get("/audit?q=CHG-7").await.text.contains("No entry matches."));

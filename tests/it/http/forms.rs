@@ -98,3 +98,57 @@ on_both_engines! {
         assert_eq!(raw(&ada, "/theme", many).await.status, 400);
     }
 }
+
+/// A form with a file as bytes: `parts` are (name, file name, content).
+async fn sent(person: &Person, path: &str, parts: &[(&str, Option<&str>, &[u8])]) -> Answer {
+    let mut body = Vec::new();
+    for (name, file, content) in parts {
+        let file = file.map(|file| format!("; filename=\"{file}\"")).unwrap_or_default();
+        body.extend(format!("--B\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n").bytes());
+        body.extend_from_slice(content);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(b"--B--\r\n");
+    let request = person.browser.request(Method::POST, path).body(body);
+    Answer::of(request.header("content-type", "multipart/form-data; boundary=B")).await
+}
+
+on_both_engines! {
+    async fn a_form_with_a_file_is_bounded_and_proves_itself_first(engine: Engine) {
+        let app = TestApp::start_with(engine, &[("max_upload_bytes", "4096")]).await;
+        let ada = app.person("Ada", &[Role::Engineer]).await;
+        // The form is taken apart before the ticket is looked up, so none has to be there.
+        let path = "/tickets/CHG-1/stages/staging/artifacts";
+        let csrf = ("_csrf", None, ada.csrf.as_bytes());
+        let kind = ("kind", None, &b"upgrade-sql"[..]);
+        let file = ("file", Some("up.sql"), &b"SELECT 1;"[..]);
+        assert_eq!(sent(&ada, path, &[csrf, kind, file]).await.status, 404, "there is no such ticket");
+        for (parts, status) in [
+            (vec![kind, csrf, file], 403),
+            (vec![file, csrf, kind], 403),
+            (vec![kind, file], 403),
+            (vec![csrf, csrf, kind, file], 422),
+            (vec![csrf, kind, file, file], 403),
+            (vec![csrf, kind, kind, file], 422),
+            (vec![csrf, kind, ("admin", None, b"1"), file], 422),
+            (vec![csrf, kind, ("file", Some(""), b"")], 422),
+            (vec![csrf, kind], 422),
+            (vec![csrf, ("kind", None, b"\xff"), file], 400),
+            (vec![csrf, ("kind", None, b"a\0b"), file], 400),
+        ] {
+            let answer = sent(&ada, path, &parts).await;
+            assert_eq!(answer.status, status, "{parts:?}: {}", answer.text);
+        }
+        let large = vec![b'x'; 4097];
+        let answer = sent(&ada, path, &[csrf, kind, ("file", Some("up.sql"), &large)]).await;
+        assert!(answer.status == 413 && answer.text.contains("At most 4 KB can be sent here."), "{}", answer.text);
+        let huge = vec![b'x'; 300 << 10];
+        assert_eq!(sent(&ada, path, &[csrf, kind, ("file", Some("up.sql"), &huge)]).await.status, 413);
+        let field = vec![b'x'; 65 << 10];
+        assert_eq!(sent(&ada, path, &[csrf, ("kind", None, &field), file]).await.status, 413);
+        let many = [vec![csrf, kind], vec![("x", None, &b"1"[..]); 40]].concat();
+        assert_eq!(sent(&ada, path, &many).await.status, 413);
+        let broken = ada.browser.request(Method::POST, path).header("content-type", "multipart/form-data");
+        assert_eq!(Answer::of(broken.body("--B")).await.status, 400, "no boundary");
+    }
+}

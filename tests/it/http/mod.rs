@@ -9,3 +9,4 @@ mod server;
 mod sign_in;
 mod stage_pages;
 mod statements;
+mod tickets;

@@ -61,13 +61,13 @@ async fn what_is_too_large_is_refused_before_it_is_read() {
 
     // Without a length: cut where the limit is.
     let mut chunked = head("Transfer-Encoding: chunked").into_bytes();
-    for _ in 0..40 {
+    for _ in 0..400 {
         chunked.extend_from_slice(b"8000\r\n");
-        chunked.extend_from_slice(&[b'a'; 0x8000]);
+        chunked.extend_from_slice(&vec![b'a'; 0x8000]);
         chunked.extend_from_slice(b"\r\n");
     }
     let answer = spoken(&app, &chunked).await;
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 413 "), "whoever is still sending can read why: {answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

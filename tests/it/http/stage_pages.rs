@@ -8,7 +8,6 @@ use jiff::SignedDuration;
 
 use crate::on_both_engines;
 use crate::support::client::{Answer, PASSWORD, Person};
-use crate::support::database::Engine;
 use crate::support::play::{self, Play};
 
 /// The value of a hidden field.
@@ -38,6 +37,39 @@ fn text_of(html: &str) -> String {
     unescaped(&out)
 }
 
+/// The values of an attribute, in order.
+fn values<'a>(html: &'a str, attribute: &str) -> Vec<&'a str> {
+    let start = format!(" {attribute}=\"");
+    html.split(&start).skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
+}
+
+/// What holds for every page: one heading of the first rank, no id twice, nothing that points to nothing, nothing inline.
+async fn sound(who: &Person, path: &str) -> String {
+    let page = who.get(path).await;
+    assert_eq!(page.status, 200, "{path}: {}", page.text);
+    assert!(page.header("content-security-policy").contains("default-src 'none'"), "{path}");
+    let html = page.text;
+    assert_eq!(html.matches("<h1").count(), 1, "{path}");
+    assert!(!html.contains(" style=") && html.matches("<script").count() == 1, "{path}");
+    let mut ids = std::collections::HashSet::new();
+    for id in values(&html, "id") {
+        assert!(ids.insert(id), "{path}: id {id} twice");
+    }
+    for target in
+        ["for", "aria-labelledby", "aria-describedby"].into_iter().flat_map(|name| values(&html, name))
+    {
+        assert!(target.split(' ').all(|id| ids.contains(id)), "{path}: nothing has the id {target}");
+    }
+    for form in html.split("<form").skip(1) {
+        let form = form.split("</form>").next().unwrap();
+        assert_eq!(form.contains("method=\"post\""), form.contains("name=\"_csrf\""), "{path}: {form}");
+    }
+    for hash in values(&html, "href").into_iter().filter_map(|href| href.strip_prefix('#')) {
+        assert!(ids.contains(hash), "{path}: #{hash} leads nowhere");
+    }
+    html
+}
+
 /// Sends the decision that a person sees on the page, with these answers.
 async fn decide(who: &Person, place: &str, page: &Answer, answers: &[(&str, &str)]) -> Answer {
     let digest = hidden(&page.text, "evidence_digest");
@@ -56,8 +88,8 @@ on_both_engines! {
         play.ready_to_vote("staging").await;
         let place = play.under("staging", "/decide");
 
+        sound(&play.daniel, &place).await;
         let page = play.daniel.get(&place).await;
-        assert_eq!(page.status, 200, "{}", page.text);
         let digest = play.evidence("staging").await;
         assert_eq!(hidden(&page.text, "evidence_digest"), digest);
         for told in [
@@ -155,6 +187,7 @@ on_both_engines! {
         assert!(closed.text.contains("disabled>Release apply token</button>") && closed.text.contains("1 gate of 9 is blocked"), "{}", closed.text);
         play.at("2025-11-18T14:10:00Z").await;
 
+        sound(&play.priya, &place).await;
         let offer = play.priya.get(&place).await;
         assert!(offer.text.contains("<button class=\"btn act\">Release apply token</button>"), "{}", offer.text);
         let fields = [("direction", "upgrade"), ("evidence_digest", &hidden(&offer.text, "evidence_digest"))];
@@ -248,7 +281,7 @@ on_both_engines! {
     async fn what_no_page_can_show_is_acknowledged_before_it_is_approved(engine: Engine) {
         let play = Play::new(engine).await;
         let mut kit = play.kit("staging");
-        kit.upgrade.push_str(&format!("-- {}\n", "long ".repeat(220_000)));
+        kit.upgrade = format!("{}-- {}\n", kit.upgrade, "long ".repeat(220_000));
         play.attach("staging", &kit).await;
         play.accept_all("staging").await;
         play.tick_all("staging").await;
@@ -416,6 +449,8 @@ on_both_engines! {
         assert!(empty.text.contains("Say what is wrong."));
         let sick = play.priya.post(&observe, &[("run", &run.to_string()), ("verdict", "unhealthy"), ("note", "<fills> late")]).await;
         assert_eq!(sick.status, 303);
+        sound(&play.priya, &place).await;
+        sound(&play.daniel, &place).await;
         let page = play.priya.get(&place).await;
         assert!(page.text.contains("<h2 id=\"answer\">No</h2>") && page.text.contains("&#60;fills&#62; late"));
         assert!(page.text.contains(">Release rollback token</button>") && page.text.contains("v2025.10.23"), "{}", page.text);
@@ -463,6 +498,14 @@ on_both_engines! {
         let filed = play.priya.post(&place, &[("version", &version), ("notes", "Done as <planned>.")]).await;
         assert_eq!((filed.status, filed.location()), (303, place.as_str()), "{}", filed.text);
 
+        for who in [&play.priya, &play.daniel, &play.aiko] {
+            for stage in ["staging", "production"] {
+                for rest in ["/decide", "/token", "/run", "/diff", "/artifacts/upgrade-sql", "/artifacts/dry-run-report"] {
+                    sound(who, &play.under(stage, rest)).await;
+                }
+            }
+            sound(who, &place).await;
+        }
         let record = play.aiko.get(&place).await;
         for told in [
             "<h2 id=\"answer\">Completed</h2>", "Done as &#60;planned&#62;.", "Daniel Okafor", "Marta Kovacs", "dashboards quiet",

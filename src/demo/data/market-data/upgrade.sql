@@ -14,9 +14,15 @@ DROP INDEX ix_quotes_symbol;
 
 UPDATE alembic_version SET version_num='7f3bd6a9028c' WHERE alembic_version.version_num = 'e40c92d1b7f5';
 
--- Running upgrade 7f3bd6a9028c -> c95e2d07fa41
+-- Running upgrade 7f3bd6a9028c -> 1de7a4c09b83
+
+ALTER TABLE sessions ADD COLUMN zone VARCHAR(40);
+
+UPDATE alembic_version SET version_num='1de7a4c09b83' WHERE alembic_version.version_num = '7f3bd6a9028c';
+
+-- Running upgrade 1de7a4c09b83 -> c95e2d07fa41
 
 UPDATE quotes SET venue = (SELECT sessions.venue FROM sessions WHERE sessions.id = quotes.session_id) WHERE venue IS NULL OR venue = '';
 
-UPDATE alembic_version SET version_num='c95e2d07fa41' WHERE alembic_version.version_num = '7f3bd6a9028c';
+UPDATE alembic_version SET version_num='c95e2d07fa41' WHERE alembic_version.version_num = '1de7a4c09b83';
 

@@ -50,6 +50,11 @@ pub(super) fn verdict(stage: &Judged, run: Option<&Run>) -> Verdict {
                 .time(Time::long_utc(run.lease_until, now))
                 .text(". A person has to look at the database and say what it did; until then nothing else runs there."),
         ),
+        RunStatus::Failed | RunStatus::Partial if run.unverified() => say(
+            State::Stop,
+            "Not known where it ended",
+            "It did not end well, and named no revision. A person has to look at the database and say what it did; until then nothing else runs there.".into(),
+        ),
         RunStatus::Failed => say(
             State::Stop,
             "It failed",

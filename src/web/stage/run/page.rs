@@ -48,10 +48,7 @@ pub(super) fn page(
         Some(undone) if undo => undone.id.to_string(),
         _ => run.map(|run| run.id.to_string()).unwrap_or_default(),
     };
-    let unknown = run.filter(|run| {
-        run.status_at(stage.now()) == RunStatus::Unknown
-            && stage.may(reader, &Act::SettleRun { run: run.id, note: "." }).is_ok()
-    });
+    let unknown = run.filter(|run| stage.may(reader, &Act::SettleRun { run: run.id, note: "." }).is_ok());
     RunPage {
         head: present::about::head(&dossier.ticket, Some(stage), stage.now()),
         stage: stage.stage_ref(),

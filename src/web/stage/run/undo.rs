@@ -3,7 +3,7 @@
 use crate::domain::artifact::{ArtifactFacts, ArtifactKind};
 use crate::domain::dossier::Dossier;
 use crate::domain::facts::{Intent, Purpose};
-use crate::domain::run::{Method, Run, RunStatus};
+use crate::domain::run::{Method, Run};
 use crate::domain::transition::{self, Action};
 use crate::domain::user::Actor;
 use crate::web::present::{Judged, actions::words};
@@ -24,10 +24,10 @@ pub(super) fn plan(stage: &Judged, run: Option<&Run>) -> Prose {
             "No change of this ticket stands here, so there is nothing to undo.".into()
         };
     };
-    let whole = undone.status == RunStatus::Succeeded && undone.verdict.is_none();
+    let whole = record.untouched_upgrade().is_some();
     // Files of the approved run, or those that rehearse from where the database actually is.
     let file = |kind| if whole { record.as_of(undone, kind) } else { record.newest(kind) };
-    let actual = undone.revision_after.as_deref().unwrap_or(&content.to_revision);
+    let actual = record.stands_at().unwrap_or(&content.to_revision);
     let mut prose =
         Prose::from("From ").code(actual).text(" back to ").code(content.from_revision.clone()).text(": ");
     prose = match file(ArtifactKind::DowngradeSql) {
