@@ -339,7 +339,7 @@ async fn a_batch_that_breaks_leaves_good_connections(test: &TestDb) {
         let mut batch = glance.batch();
         batch.add("SELECT id FROM item WHERE id IN (?)", &[1_i64]);
         batch.add("SELECT id FROM item WHERE id IN (?)", &[2_i64]);
-        assert!(Box::pin(batch.all()).now_or_never().is_none(), "it waits for the database");
+        let _ = Box::pin(batch.all()).now_or_never(); // as a browser that goes away leaves it
         drop(glance);
 
         let mut read = db.read().await.unwrap();

@@ -104,7 +104,12 @@ impl Asked {
             ["/tickets", "/tickets?q=notional", "/incidents", "/freezes", "/audit"].map(str::to_owned).into();
         calls.push(ticket);
         calls.push(format!("/runs/{}", self.run));
-        let files = ["/gates", "/artifacts", "/artifacts/upgrade-sql", "/diff?kind=upgrade-sql&from=1&to=1"];
+        let files = [
+            "/gates",
+            "/artifacts",
+            "/artifacts/upgrade-sql",
+            "/diff?kind=upgrade-sql&from=staging:1&to=staging:1",
+        ];
         calls.extend(files.map(|rest| self.play.under("staging", rest)));
         (pages, calls)
     }
