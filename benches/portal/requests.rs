@@ -51,7 +51,7 @@ impl Run {
                 walls.push(started.elapsed());
             }
             if answer.status != status {
-                let text = String::from_utf8_lossy(&answer.body);
+                let text: String = String::from_utf8_lossy(&answer.body).chars().take(300).collect();
                 return Err(format!("{} answered {}: {text}", ask.path, answer.status).into());
             }
             bytes = answer.body.len();
@@ -113,7 +113,7 @@ pub async fn measure(database: &Path, seeded: &Seeded, times: usize) -> Fallible
         ("ticket with evidence", page("")),
         ("stage with evidence", page(&format!("/stages/{STAGE}"))),
         ("SQL, 2,000 lines", vec![format!("{large}/artifacts/upgrade-sql")]),
-        ("diff of 2,000 lines", vec![format!("{large}/diff?kind=upgrade-sql&from=1&to=2")]),
+        ("diff of 2,000 lines", vec![format!("{large}/diff?kind=upgrade-sql&from={STAGE}:1&to={STAGE}:2")]),
     ];
     let mut lines = Vec::new();
     for (name, paths) in &pages {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use countersign::domain::facts::Choice;
 use countersign::domain::gate;
 use countersign::secret::hasher::Cost;
-use countersign::store::tickets::Filter;
+use countersign::service::tickets::Filter;
 
 use crate::report::{Line, median};
 use crate::seed::{self, Seeded};

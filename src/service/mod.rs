@@ -67,6 +67,7 @@ pub struct Services {
     pub(crate) limits: Limits,
     pub(crate) policies: PolicyCache,
     queue_counts: queue::QueueCounts,
+    kept_notices: notices::KeptNotices,
 }
 
 impl Services {
@@ -79,6 +80,7 @@ impl Services {
             limits,
             policies: PolicyCache::default(),
             queue_counts: queue::QueueCounts::default(),
+            kept_notices: notices::KeptNotices::default(),
         }
     }
 

@@ -58,11 +58,18 @@ impl Services {
     /// # Errors
     /// Those of the store.
     pub async fn queue_count(&self, actor: &Actor) -> Result<usize, ServiceError> {
+        let head = self.log_head().await?;
+        self.queue_count_at(actor, head).await
+    }
+
+    /// The head of the audit log: as long as it stays, nothing has happened.
+    pub(super) async fn log_head(&self) -> Result<i64, ServiceError> {
+        let mut read = self.db.glance().await?;
+        Ok(audit::head(&mut read).await?)
+    }
+
+    pub(super) async fn queue_count_at(&self, actor: &Actor, head: i64) -> Result<usize, ServiceError> {
         let now = self.now();
-        let head = {
-            let mut read = self.db.glance().await?;
-            audit::head(&mut read).await?
-        };
         if let Some(count) = self.queue_counts.get(actor.user, head, now) {
             return Ok(count);
         }

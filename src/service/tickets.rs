@@ -1,5 +1,7 @@
 //! Filing, editing, abandoning and completing tickets; moving them to another policy; lists.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::json;
 
 use super::change::{Lock, still};
@@ -11,8 +13,8 @@ use crate::domain::refusal::Refusal;
 use crate::domain::ticket::{FieldFault, Ticket, TicketContent, TicketOutcome, TicketState, text_rule};
 use crate::domain::transition::{TicketAction, decide_ticket};
 use crate::domain::user::{Actor, Role, Scope};
-pub use crate::store::tickets::{Filter, Line, StageLine};
-use crate::store::{decisions, tickets};
+pub use crate::store::listing::{Filter, Line, StageLine};
+use crate::store::{decisions, listing, tickets};
 
 pub use crate::store::decisions::Completion;
 
@@ -252,16 +254,35 @@ impl Services {
         Ok(decisions::completion(&mut read, id).await?)
     }
 
-    /// A page of tickets, newest first. `limit` is at most 100.
-    pub async fn list_tickets(&self, filter: &Filter, limit: usize) -> Result<TicketPage, ServiceError> {
+    /// Tickets, newest first, and the number after which the next page begins, if there is one. `limit` is at most 100.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn list_lines(
+        &self,
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<(Vec<Line>, Option<i64>), ServiceError> {
         let limit = limit.clamp(1, 100);
         let mut read = self.db.glance().await?;
-        let mut lines = tickets::list(&mut read, filter, i64::try_from(limit + 1).unwrap_or(101)).await?;
+        let mut lines = listing::list(&mut read, filter, i64::try_from(limit + 1).unwrap_or(101)).await?;
         let more = lines.len() > limit;
         lines.truncate(limit);
-        let ids: Vec<TicketId> = lines.iter().map(|l| l.id).collect();
-        let mut stages = tickets::stage_lines(&mut read, &ids).await?;
         let next = if more { lines.last().map(|l| l.number.0) } else { None };
+        Ok((lines, next))
+    }
+
+    /// The same with the stages of each.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn list_tickets(&self, filter: &Filter, limit: usize) -> Result<TicketPage, ServiceError> {
+        let (lines, next) = self.list_lines(filter, limit).await?;
+        let ids: Vec<TicketId> = lines.iter().map(|l| l.id).collect();
+        let mut stages = {
+            let mut read = self.db.glance().await?;
+            listing::stage_lines(&mut read, &ids).await?
+        };
         let lines = lines
             .into_iter()
             .map(|ticket| {
@@ -272,6 +293,25 @@ impl Services {
         Ok(TicketPage { lines, next })
     }
 
+    /// The newest open tickets of each of these applications, at most `each`, by the application's name.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn newest_open(
+        &self,
+        applications: &BTreeSet<&str>,
+        each: usize,
+    ) -> Result<BTreeMap<String, Vec<TicketNumber>>, ServiceError> {
+        let names: Vec<&str> = applications.iter().copied().collect();
+        let mut found: BTreeMap<String, Vec<TicketNumber>> =
+            names.iter().map(|name| ((*name).to_owned(), Vec::new())).collect();
+        let mut read = self.db.glance().await?;
+        for (application, number) in listing::newest_open(&mut read, &names, each).await? {
+            found.entry(application).or_default().push(number);
+        }
+        Ok(found)
+    }
+
     /// Dossiers of open tickets, oldest first, for somebody's queue: at most `limit`.
     pub async fn open_dossiers(
         &self,
@@ -279,7 +319,7 @@ impl Services {
         limit: usize,
     ) -> Result<Vec<crate::domain::dossier::Dossier>, ServiceError> {
         let mut read = self.db.read().await?;
-        let ids = tickets::open_ids(&mut read, i64::try_from(limit).unwrap_or(50)).await?;
+        let ids = listing::open_ids(&mut read, i64::try_from(limit).unwrap_or(50)).await?;
         let now = self.now();
         let which = crate::store::dossier::Which::These(&ids);
         Ok(crate::store::dossier::load(&mut read, &self.policies, which, &[actor.user], now).await?)

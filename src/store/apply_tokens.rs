@@ -8,7 +8,8 @@ use crate::domain::run::ApplyToken;
 use crate::domain::time::Timestamp;
 
 const COLUMNS: &str = "SELECT k.*, t.number AS ticket, u.name AS released_by_name FROM apply_tokens k \
-    JOIN stages s ON s.id = k.stage_id JOIN tickets t ON t.id = s.ticket_id JOIN users u ON u.id = k.released_by";
+    CROSS JOIN stages s CROSS JOIN tickets t CROSS JOIN users u \
+    WHERE s.id = k.stage_id AND t.id = s.ticket_id AND u.id = k.released_by";
 
 impl Record for ApplyToken {
     fn from_row(row: RowRef<'_>) -> Result<Self, StoreError> {
@@ -34,12 +35,12 @@ impl Record for ApplyToken {
 
 /// Asks for the tokens of `(stages)`, oldest first.
 pub(super) fn of_stages() -> String {
-    format!("{COLUMNS} WHERE k.stage_id IN (stages) ORDER BY k.released_at, k.id")
+    format!("{COLUMNS} AND k.stage_id IN (stages) ORDER BY k.released_at, k.id")
 }
 
 /// Asks for the tokens of `(environments)` that nothing has ended, whoever's ticket they are of.
 pub(super) fn issued_in() -> String {
-    format!("{COLUMNS} WHERE k.state = 'issued' AND k.environment_id IN (environments) ORDER BY k.id")
+    format!("{COLUMNS} AND k.state = 'issued' AND k.environment_id IN (environments) ORDER BY k.id")
 }
 
 /// A new token.

@@ -181,6 +181,7 @@ async fn open_sqlite(path: &Path, options: OpenOptions) -> Result<Pools, StoreEr
         .busy_timeout(options.patience)
         .foreign_keys(true)
         .statement_cache_capacity(256)
+        .row_buffer_size(256) // so that a page of rows is not handed over piece by piece
         .pragma("trusted_schema", "OFF")
         .pragma("cell_size_check", "ON");
     // Connections to a file don't wear out, and a ping before each use would double the work of a small read.

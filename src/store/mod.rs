@@ -18,6 +18,7 @@ pub mod freezes;
 pub mod gate_epoch;
 pub mod idempotency;
 pub mod incidents;
+pub mod listing;
 pub mod migrate;
 pub mod policies;
 pub mod query;

@@ -9,7 +9,8 @@ use crate::domain::run::{Run, RunStatus, Verdict};
 use crate::domain::time::Timestamp;
 
 const COLUMNS: &str = "SELECT r.*, t.number AS ticket, u.name AS redeemed_by_name FROM runs r \
-    JOIN stages s ON s.id = r.stage_id JOIN tickets t ON t.id = s.ticket_id JOIN users u ON u.id = r.redeemed_by";
+    CROSS JOIN stages s CROSS JOIN tickets t CROSS JOIN users u \
+    WHERE s.id = r.stage_id AND t.id = s.ticket_id AND u.id = r.redeemed_by";
 
 impl Record for Run {
     fn from_row(row: RowRef<'_>) -> Result<Self, StoreError> {
@@ -46,15 +47,15 @@ impl Record for Run {
 
 /// Asks for the runs of `(stages)`, oldest first.
 pub(super) fn of_stages() -> String {
-    format!("{COLUMNS} WHERE r.stage_id IN (stages) ORDER BY r.act")
+    format!("{COLUMNS} AND r.stage_id IN (stages) ORDER BY r.act")
 }
 
 /// Asks for the runs of `(environments)` that run, or of which nobody has said where they left the database.
 pub(super) fn unsettled_in() -> String {
     // Two partial indexes, so two halves.
     format!(
-        "{COLUMNS} WHERE r.status IN ('running', 'unknown') AND r.environment_id IN (environments) UNION ALL \
-         {COLUMNS} WHERE r.status IN ('failed', 'partial') AND r.revision_after IS NULL AND r.verdict IS NULL \
+        "{COLUMNS} AND r.status IN ('running', 'unknown') AND r.environment_id IN (environments) UNION ALL \
+         {COLUMNS} AND r.status IN ('failed', 'partial') AND r.revision_after IS NULL AND r.verdict IS NULL \
          AND r.environment_id IN (environments) ORDER BY id"
     )
 }

@@ -62,7 +62,8 @@ on_both_engines! {
     values_and_placeholders_must_match, a_dropped_transaction_leaves_nothing, a_failed_statement_forbids_the_commit,
     an_abandoned_statement_forbids_the_commit, racing_writers_all_succeed, a_reader_sees_one_moment,
     a_reader_cant_write, rows_affected_are_checked, rows_become_structs_and_tuples, statements_are_counted,
-    waiting_too_long_is_busy, a_change_is_there_after_reopening,
+    waiting_too_long_is_busy, a_change_is_there_after_reopening, a_batch_answers_every_statement,
+    a_batch_that_breaks_leaves_good_connections,
 }
 
 async fn begin_with_items(db: &Db) -> Tx {
@@ -305,4 +306,43 @@ async fn sqlite_is_durable_and_distrustful() {
     let version: String = read.sql("SELECT sqlite_version()").one().await.unwrap();
     let numbers: Vec<u32> = version.split('.').map(|number| number.parse().unwrap()).collect();
     assert!(numbers >= vec![3, 51, 3], "{version} can corrupt the write-ahead log when it is reset");
+}
+
+async fn a_batch_answers_every_statement(test: &TestDb) {
+    let db = with_items(test).await;
+    let mut read = db.read().await.unwrap();
+    let mut glance = db.glance().await.unwrap();
+    for mut batch in [read.batch(), glance.batch()] {
+        let before = db.queries();
+        batch.add("SELECT id FROM item WHERE id IN (?) ORDER BY id", &[2_i64, 1, 7]);
+        batch.add::<i64>("SELECT id FROM item WHERE id IN (?)", &[]);
+        batch.add("SELECT id, name FROM item WHERE id IN (?) OR id IN (?)", &[1_i64]);
+        let mut answers = batch.all().await.unwrap();
+        assert_eq!(answers.rows::<i64>().unwrap(), [1, 2]);
+        assert_eq!(answers.rows::<i64>().unwrap(), [0; 0]);
+        assert_eq!(answers.rows::<(i64, String)>().unwrap(), [(1, "one".to_owned())]);
+        assert!(answers.rows::<i64>().is_err());
+        assert_eq!(db.queries() - before, 3);
+    }
+}
+
+async fn a_batch_that_breaks_leaves_good_connections(test: &TestDb) {
+    let db = with_items(test).await;
+    for _ in 0..20 {
+        let mut glance = db.glance().await.unwrap();
+        let mut batch = glance.batch();
+        batch.add("SELECT id FROM item WHERE id IN (?)", &[1_i64]);
+        batch.add("SELECT id FROM nowhere WHERE id IN (?)", &[1_i64]);
+        assert!(matches!(batch.all().await, Err(StoreError::Database(_))));
+
+        let mut glance = db.glance().await.unwrap();
+        let mut batch = glance.batch();
+        batch.add("SELECT id FROM item WHERE id IN (?)", &[1_i64]);
+        batch.add("SELECT id FROM item WHERE id IN (?)", &[2_i64]);
+        let _ = Box::pin(batch.all()).now_or_never(); // as a browser that goes away leaves it
+        drop(glance);
+
+        let mut read = db.read().await.unwrap();
+        assert_eq!(read.sql("SELECT COUNT(*) FROM item").one::<i64>().await.unwrap(), 2);
+    }
 }

@@ -11,7 +11,7 @@ use crate::domain::user::Role;
 use crate::service::ServiceError;
 use crate::service::notices::Notices;
 
-/// The frame of a signed-in person's page. Asks the database twice.
+/// The frame of a signed-in person's page. Asks the database once while nothing happens.
 ///
 /// # Errors
 /// Those of the store.
@@ -22,6 +22,7 @@ pub async fn shell(
     nav: Nav,
 ) -> Result<Shell, ServiceError> {
     let actor = reader.actor();
+    let around = site.services.surroundings(actor).await?;
     let now = site.services.now();
     Ok(Shell {
         title: title.into(),
@@ -32,10 +33,10 @@ pub async fn shell(
             admin: actor.has(Role::Admin),
             may_file: actor.has(Role::Engineer),
         }),
-        queue_count: site.services.queue_count(actor).await?,
+        queue_count: around.queue_count,
         csrf: reader.csrf(),
         theme: reader.theme,
-        strip: strip(&site.services.notices().await?, now),
+        strip: strip(&around.notices, now),
         flash: reader.flash.clone(),
         now,
         version: env!("CARGO_PKG_VERSION"),

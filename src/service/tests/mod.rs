@@ -17,3 +17,4 @@ mod rules_rollback;
 mod rules_single;
 mod rules_tokens;
 pub(crate) mod scene;
+mod search;

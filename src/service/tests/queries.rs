@@ -8,7 +8,7 @@ use crate::domain::ticket::TicketKind;
 use crate::service::Services;
 use crate::service::review::NewThread;
 use crate::service::testing::on_both_engines;
-use crate::store::tickets::Filter;
+use crate::service::tickets::Filter;
 
 on_both_engines! {
     a_list_asks_the_same_of_one_ticket_and_of_fifty, a_ticket_asks_the_same_however_much_happened_to_it,

@@ -1,16 +1,15 @@
 //! `GET /incidents`, and the page that its form comes back to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
 use serde::Deserialize;
 
 use crate::domain::authority;
-use crate::domain::ticket::TicketState;
+use crate::domain::id::TicketNumber;
 use crate::domain::time::Timestamp;
 use crate::service::ServiceError;
 use crate::service::incidents::{INCIDENTS_PER_PAGE, IncidentRow as Incident};
-use crate::service::tickets::Filter;
 use crate::web::error::Page;
 use crate::web::extract::Query;
 use crate::web::session::Reader;
@@ -88,32 +87,22 @@ pub(super) async fn page(
 
 /// The open tickets of each application that has an open incident, in words.
 async fn held_up(site: &Site, open: &[Incident]) -> Result<BTreeMap<String, Prose>, ServiceError> {
-    let mut words = BTreeMap::new();
-    for incident in open {
-        if words.contains_key(&incident.application) {
-            continue;
+    let applications: BTreeSet<&str> = open.iter().map(|incident| incident.application.as_str()).collect();
+    let tickets = site.services.newest_open(&applications, NAMED + 1).await?;
+    let words = |numbers: Vec<TicketNumber>| {
+        if numbers.is_empty() {
+            return "No ticket is open here.".into();
         }
-        let filter = Filter {
-            state: Some(TicketState::Open),
-            application: Some(incident.application.clone()),
-            ..Filter::default()
-        };
-        let page = site.services.list_tickets(&filter, NAMED).await?;
-        let mut prose =
-            Prose::from(if page.lines.is_empty() { "No ticket is open here." } else { "Holds up " });
-        for (at, ticket) in page.lines.iter().enumerate() {
+        let mut prose = Prose::from("Holds up ");
+        for (at, number) in numbers.iter().take(NAMED).enumerate() {
             if at > 0 {
                 prose = prose.text(", ");
             }
-            let number = ticket.ticket.number;
-            prose = prose.link(number.to_string(), paths::ticket(number));
+            prose = prose.link(number.to_string(), paths::ticket(*number));
         }
-        if !page.lines.is_empty() {
-            prose = prose.text(if page.next.is_some() { " and more." } else { "." });
-        }
-        words.insert(incident.application.clone(), prose);
-    }
-    Ok(words)
+        prose.text(if numbers.len() > NAMED { " and more." } else { "." })
+    };
+    Ok(tickets.into_iter().map(|(application, numbers)| (application, words(numbers))).collect())
 }
 
 fn resolved(incident: &Incident, now: Timestamp) -> Option<LogRow> {

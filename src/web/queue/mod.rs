@@ -10,7 +10,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::{Actor, Role};
 use crate::service::ServiceError;
 use crate::service::queue::QUEUE_LOOKS_AT;
-use crate::service::tickets::{Filter, Line};
+use crate::service::tickets::Filter;
 use crate::web::error::Page;
 use crate::web::present::{capital, number_word};
 use crate::web::session::Reader;
@@ -43,8 +43,7 @@ async fn queue(State(site): State<WebState>, reader: Reader) -> Page {
         tickets.push(Ticket::new(dossier, actor).map_err(ServiceError::from)?);
     }
     let completed = Filter { state: Some(TicketState::Completed), ..Filter::default() };
-    let finished = site.services.list_tickets(&completed, LATELY).await?;
-    let finished: Vec<Line> = finished.lines.into_iter().map(|line| line.ticket).collect();
+    let (finished, _) = site.services.list_lines(&completed, LATELY).await?;
     let mut shell = frame::shell(&site, &reader, "Your queue", Nav::Queue).await?;
     let mut asking: Vec<&Ticket> = tickets.iter().filter(|ticket| ticket.asked.is_some()).collect();
     asking.sort_by_cached_key(|ticket| ticket.urgency());

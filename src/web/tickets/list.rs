@@ -43,8 +43,7 @@ pub(super) struct Asking {
 /// The list of tickets.
 pub(super) async fn get(State(site): State<WebState>, reader: Reader, Query(asking): Query<Asking>) -> Page {
     let actor = reader.actor();
-    let page = site.services.list_tickets(&narrowed(&asking)?, LINES).await?;
-    let lines: Vec<Line> = page.lines.into_iter().map(|line| line.ticket).collect();
+    let (lines, next) = site.services.list_lines(&narrowed(&asking)?, LINES).await?;
     let open: Vec<TicketId> =
         lines.iter().filter(|line| line.state == TicketState::Open).map(|line| line.id).collect();
     let mut judged: HashMap<TicketId, Vec<Judged>> = HashMap::new();
@@ -74,7 +73,7 @@ pub(super) async fn get(State(site): State<WebState>, reader: Reader, Query(aski
         empty: empty(&filter, actor),
         shown: format!("{shown}, newest first"),
         first: asking.cursor.map(|_| address(&filter, None)),
-        next: page.next.map(|after| address(&filter, Some(after))),
+        next: next.map(|after| address(&filter, Some(after))),
         rows,
         filter,
     };

@@ -8,4 +8,5 @@ mod headers;
 mod server;
 mod sign_in;
 mod stage_pages;
+mod statements;
 mod tickets;
