@@ -296,6 +296,12 @@ fn single_run(facts: &Facts) -> Vec<Blocker> {
             } else if facts.undone().is_none() && !last.is_some_and(|r| r.unsettled(facts.now)) {
                 blockers.push(Blocker::NothingToRollBack);
             }
+            if let (Some(undone), Some(later)) = (facts.undone(), &facts.environment_last)
+                && later.ticket != facts.ticket.number
+                && later.started_at > undone.started_at
+            {
+                blockers.push(Blocker::AppliedSince { ticket: later.ticket });
+            }
         }
     }
     for token in &facts.environment_tokens {
@@ -345,6 +351,7 @@ fn waivable(facts: &Facts, blocker: &Blocker) -> bool {
         | Blocker::TokenOutstanding { .. }
         | Blocker::RunUnsettled { .. }
         | Blocker::NothingToRollBack
+        | Blocker::AppliedSince { .. }
         | Blocker::VerdictFirst
         | Blocker::CannotTell { .. } => false,
     }

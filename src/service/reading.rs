@@ -63,7 +63,7 @@ pub(crate) fn read(kind: ArtifactKind, bytes: &[u8], from: &str, to: &str) -> Re
         ArtifactKind::SmokeReport => kept(junit::read(bytes), |s| {
             Ok(ArtifactFacts::Smoke(SmokeFacts {
                 tests: narrow(s.tests),
-                failed: narrow(s.failures + s.errors),
+                failed: narrow(s.failures.saturating_add(s.errors)),
                 skipped: narrow(s.skipped),
             })
             .into())
@@ -209,8 +209,8 @@ fn dry_run(file: &report::DryRunReport) -> Result<Reading, String> {
             "Plan a rollback by restoring the backup.",
         );
     }
-    let rows_lost = subject.destructive.iter().map(|l| l.rows_lost).sum();
-    let values_lost = subject.destructive.iter().map(|l| l.non_null_values_lost).sum();
+    let rows_lost = subject.destructive.iter().map(|l| l.rows_lost).fold(0, u64::saturating_add);
+    let values_lost = subject.destructive.iter().map(|l| l.non_null_values_lost).fold(0, u64::saturating_add);
     let facts = ReportFacts {
         passed: subject.outcome == report::Outcome::Passed,
         problem,

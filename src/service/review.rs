@@ -8,6 +8,7 @@ use crate::domain::evidence;
 use crate::domain::facts::{Choice, Tick, Vote};
 use crate::domain::id::{FindingId, ThreadId, TicketNumber, UserId, VoteId};
 use crate::domain::policy::ChecklistWhen;
+use crate::domain::refusal::Refusal;
 use crate::domain::ticket::text_rule;
 use crate::domain::transition::Action;
 use crate::domain::user::Actor;
@@ -59,6 +60,10 @@ impl Services {
         let mut change = self.change(actor, number, Lock::Ticket).await?;
         let facts = change.facts(stage)?;
         let decision = change.decide(&facts, &Action::Tick { item })?;
+        if done && note.trim().is_empty() {
+            let why = "Say how you know, or name what the item asks for.";
+            return Err(Refusal::NeedsText { field: "note", why }.into());
+        }
         let smoke =
             facts.this.policy.checklist.iter().any(|i| i.key == item && i.when == ChecklistWhen::Smoke);
         let tick = Tick {
@@ -98,7 +103,7 @@ impl Services {
         text_rule(&new.body, 1, 5_000, true).map_err(|m| ServiceError::field("body", m))?;
         let (artifact, bytes) = self.artifact(actor, number, stage, new.kind, Some(new.version)).await?;
         let text = String::from_utf8_lossy(&bytes);
-        let quote = usize::try_from(new.line - 1)
+        let quote = usize::try_from(new.line.saturating_sub(1))
             .ok()
             .and_then(|at| text.split('\n').nth(at))
             .ok_or_else(|| ServiceError::field("line", "The file has no such line."))?;

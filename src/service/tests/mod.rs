@@ -11,6 +11,7 @@ pub(crate) mod replay;
 mod rules_evidence;
 mod rules_floors;
 mod rules_formats;
+mod rules_gaps;
 mod rules_gates;
 mod rules_people;
 mod rules_rollback;

@@ -59,8 +59,18 @@ const GUESTS: &[(&str, &[&str])] = &[
 ];
 
 /// The only dependencies of the pure room: data, times, digests and their written forms.
-const PURE: &[&str] =
-    &["serde", "serde_json", "serde_json_canonicalizer", "jiff", "uuid", "sha2", "hex", "thiserror", "toml"];
+const PURE: &[&str] = &[
+    "serde",
+    "serde_json",
+    "serde_json_canonicalizer",
+    "jiff",
+    "uuid",
+    "sha2",
+    "hex",
+    "thiserror",
+    "toml",
+    "unicode_normalization",
+];
 
 /// The crates under `[dependencies]`, as Rust spells them.
 fn dependencies(manifest: &str) -> Vec<String> {
