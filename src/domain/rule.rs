@@ -166,7 +166,7 @@ pub fn of(key: &str) -> Option<&'static Rule> {
 /// The key that somebody probably meant who wrote this one.
 #[must_use]
 pub fn nearest(key: &str) -> Option<&'static str> {
-    let most = (key.chars().count() / 3).max(2);
+    let most = (key.chars().count() / 3).clamp(2, 4);
     let near = ALL.iter().map(|rule| (distance(key, rule.key), rule.key)).min()?;
     (near.0 <= most).then_some(near.1)
 }

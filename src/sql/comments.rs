@@ -6,7 +6,7 @@ use std::ops::Range;
 const SILENCERS: &[&str] =
     &["squawk-ignore", "squawk-disable", "sqlfluff:", "-- noqa", "--noqa", "/* noqa", "sqlcheck:"];
 
-/// What MySQL and MariaDB run although it is written as a comment, in lower case.
+/// What `MySQL` and its kin run although it is written as a comment, in lower case.
 const EXECUTABLE: &[&str] = &["/*!", "/*m!"];
 
 /// Where a text holds one of these, in any case, once a line: looked for in the raw text, since where a comment begins is

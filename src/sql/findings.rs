@@ -225,7 +225,7 @@ impl Reader {
     fn statement(&mut self, statement: &Statement<'_>, script: Option<&mut Script>) {
         let words = Words::of(statement.text(), self.dialect);
         let kind = classify_words(&words);
-        let reading = self.parsed.as_mut().map(|parsed| parsed.next());
+        let reading = self.parsed.as_mut().map(Iterator::next);
         let why = match statement.fault {
             Some(fault) => Some(broken_off(fault).to_owned()),
             None => verbs::not_sql(&words),

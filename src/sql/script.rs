@@ -26,6 +26,7 @@ pub(super) struct Remark {
 }
 
 /// Follows a script statement by statement.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about what was read so far")]
 pub(super) struct Script {
     dialect: Dialect,
     certain: bool,

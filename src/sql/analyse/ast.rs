@@ -76,7 +76,7 @@ fn operate(table: &str, operation: &Operation, dialect: Option<Dialect>, found: 
     match operation {
         Operation::AddColumn { column_def, .. } => add_column(table, column_def, dialect, found),
         Operation::AddConstraint { constraint, not_valid } => {
-            add_constraint(table, constraint, *not_valid, found)
+            add_constraint(table, constraint, *not_valid, found);
         }
         Operation::DropColumn { column_names, .. } => {
             for column in column_names.iter().take(50) {

@@ -75,10 +75,11 @@ fn no_chain_of_words_is_deeper_than_the_stack() {
         "a.*",
     ];
     for dialect in ALL {
-        let heads = if dialect == Dialect::PostgreSql { &heads[..] } else { &heads[..1] };
         for (head, link) in heads.iter().flat_map(|head| links.map(|link| (head, link))) {
-            for times in [190, 4_990] {
-                let _ = read(&format!("{head}{}", link.repeat(times)), dialect, true);
+            let _ = read(&format!("{head}{}", link.repeat(190)), dialect, true);
+            // Long chains cost time, and only what takes expressions makes them deep.
+            if *head == heads[0] || (head.is_empty() && dialect == Dialect::PostgreSql) {
+                let _ = read(&format!("{head}{}", link.repeat(4_990)), dialect, true);
             }
         }
     }
