@@ -400,14 +400,10 @@ fn open_words(facts: &Facts, key: GateKey, tally: &Tally) -> String {
         },
         GateKey::Review => {
             let notes = facts.this.findings.len();
-            if notes == 0 {
-                "No findings. The analysis is basic: it reads keywords.".to_owned()
-            } else if notes == 1 {
-                "1 finding, not in the way. The analysis is basic: it reads keywords.".to_owned()
-            } else {
-                format!(
-                    "{notes} findings, none of them in the way. The analysis is basic: it reads keywords."
-                )
+            match notes {
+                0 => "No findings.".to_owned(),
+                1 => "1 finding, not in the way.".to_owned(),
+                _ => format!("{notes} findings, none of them in the way."),
             }
         }
         GateKey::Approvals => {

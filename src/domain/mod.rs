@@ -22,6 +22,7 @@ pub mod policy;
 pub mod presented;
 pub mod queue;
 pub mod refusal;
+pub mod rule;
 pub mod run;
 pub mod sql_digest;
 pub mod ticket;

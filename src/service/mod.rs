@@ -24,6 +24,7 @@ mod grant;
 pub mod idempotency;
 pub mod incidents;
 pub mod journal;
+mod measured;
 pub mod notices;
 pub mod policies;
 pub mod queue;

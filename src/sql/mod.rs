@@ -3,15 +3,23 @@
 //! Pure functions over text, beside `domain`. SQL is hostile input here: everything is linear in its length,
 //! nothing recurses on what it reads, nothing panics. May not enter: I/O, clocks, a database.
 
+mod analyse;
 pub mod classify;
+mod comments;
 pub mod dialect;
 pub mod diff;
 pub mod excerpt;
 pub mod findings;
 pub mod hidden;
 pub mod lex;
+mod lookalike;
 pub mod normalise;
 mod rebuild;
 mod rules;
 mod rules_alter;
+mod rules_other;
+mod script;
 pub mod split;
+mod types;
+pub mod undo;
+mod verbs;

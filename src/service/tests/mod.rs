@@ -2,6 +2,7 @@
 
 mod abuse;
 mod abuse_tokens;
+mod findings;
 mod flow;
 mod kills;
 mod properties;

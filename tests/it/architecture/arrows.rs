@@ -46,6 +46,9 @@ const ROOMS: &[(&str, &[&str])] = &[
 const GUESTS: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("rand", &["clock"]),
+    ("sqlparser", &["sql"]),
+    ("squawk_linter", &["sql"]),
+    ("squawk_syntax", &["sql"]),
     ("axum", &["web", "api", "app"]),
     ("axum_extra", &["web", "api", "app"]),
     ("tower", &["web", "api", "app"]),

@@ -50,7 +50,8 @@ pub(super) fn page(
     let evidence_files = facts.this.evidence_files();
     let artifacts: Vec<SignedArtifact> =
         evidence_files.iter().map(|file| signed(stage, file, loaded.voted_on.as_ref())).collect();
-    let findings = present::review::findings(stage, reader);
+    let findings =
+        present::review::measured(present::review::findings(stage, reader), loaded.rehearsal.as_ref());
     let open = facts.this.findings.iter().filter(|finding| finding.blocks()).count();
     let accepted = facts.this.accepted_findings().count();
     let standing = own_vote(stage, reader);
@@ -81,7 +82,7 @@ pub(super) fn page(
         no_losses: no_losses(loaded.rehearsal.as_ref()),
         findings_note: format!("{open} blocking, {accepted} accepted"),
         findings,
-        no_findings: Empty::new("list-checks", "No finding.", "The analysis is basic: it reads keywords."),
+        no_findings: Empty::new("list-checks", "No finding.", "The analysis does not replace a reader."),
         know: covers::know(stage, standing),
         next: covers::next(stage, reader),
         refused,
