@@ -73,6 +73,7 @@ async fn rule_23_an_acceptance_counts_as_long_as_its_authors_word(services: &Ser
     let (finding, by) = accepted[0];
     services.set_roles(None, by, [Role::Auditor].into()).await.unwrap();
     assert!(scene.shut("staging").await.contains(&"review"), "who accepted it has left the board");
+    clock.advance(jiff::SignedDuration::from_secs(1));
     let other = if by == scene.daniel.user { &scene.marta } else { &scene.daniel };
     services.accept_finding(other, scene.ticket, "staging", finding, "Known and taken.").await.unwrap();
     for (finding, _) in &accepted[1..] {
