@@ -57,13 +57,7 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(exit: Exit, code: &str, message: impl Into<String>) -> Self {
-        Self {
-            exit,
-            code: code.to_owned(),
-            message: message.into(),
-            advice: None,
-            blockers: Vec::new(),
-        }
+        Self { exit, code: code.to_owned(), message: message.into(), advice: None, blockers: Vec::new() }
     }
 
     pub fn failed(code: &str, message: impl Into<String>) -> Self {

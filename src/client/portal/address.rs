@@ -21,7 +21,8 @@ pub(super) struct Address {
 pub(super) fn parse(text: &str, allow_http: bool) -> Result<Address, Failure> {
     let bad = |why: &str| Failure::usage(format!("COUNTERSIGN_URL: {why}"));
     let base = text.trim().trim_end_matches('/');
-    let uri: Uri = base.parse().map_err(|_| bad("this is not an address such as https://countersign.example.org"))?;
+    let uri: Uri =
+        base.parse().map_err(|_| bad("this is not an address such as https://countersign.example.org"))?;
     let host = uri.host().ok_or_else(|| bad("it names no host"))?;
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         return Err(bad("it holds a user name; the portal takes an API token instead"));
@@ -64,7 +65,12 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_this_machine_or_by_consent() {
-        for good in ["http://127.0.0.1:8080", "http://localhost:1/", "http://[::1]:80", "https://portal.example.org/x/"] {
+        for good in [
+            "http://127.0.0.1:8080",
+            "http://localhost:1/",
+            "http://[::1]:80",
+            "https://portal.example.org/x/",
+        ] {
             assert!(parse(good, false).is_ok(), "{good}");
         }
         assert!(parse("http://portal.example.org", true).is_ok());
@@ -80,7 +86,10 @@ mod tests {
         ] {
             assert!(parse(bad, false).is_err(), "{bad}");
         }
-        assert_eq!(parse("https://portal.example.org/x/", false).map(|a| a.base), Ok("https://portal.example.org/x".to_owned()));
+        assert_eq!(
+            parse("https://portal.example.org/x/", false).map(|a| a.base),
+            Ok("https://portal.example.org/x".to_owned())
+        );
     }
 
     #[test]

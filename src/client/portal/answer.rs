@@ -35,10 +35,20 @@ pub struct FieldProblem {
 #[derive(Clone, Debug)]
 pub enum PortalError {
     /// Nobody answered, or not to the end.
-    Unreachable { base: String, why: String },
+    Unreachable {
+        base: String,
+        why: String,
+    },
     /// Somebody answered who is no portal, such as a proxy on the way.
-    NotAPortal { status: u16, base: String, after: Option<Duration> },
-    Refused { problem: Box<Problem>, after: Option<Duration> },
+    NotAPortal {
+        status: u16,
+        base: String,
+        after: Option<Duration>,
+    },
+    Refused {
+        problem: Box<Problem>,
+        after: Option<Duration>,
+    },
     /// The answer is none that this release can read.
     Unreadable(String),
     /// A file of this machine can't be read.
@@ -84,7 +94,9 @@ impl PortalError {
     pub fn leaves_open(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::NotAPortal { .. } | Self::Unreadable(_) => true,
-            Self::Refused { problem, .. } => problem.status >= 500 || problem.code == "idempotency-in-progress",
+            Self::Refused { problem, .. } => {
+                problem.status >= 500 || problem.code == "idempotency-in-progress"
+            }
             Self::Local(_) => false,
         }
     }
@@ -93,11 +105,15 @@ impl PortalError {
 impl From<PortalError> for Failure {
     fn from(error: PortalError) -> Self {
         match error {
-            PortalError::Unreachable { base, why } => {
-                Self::new(Exit::Unreachable, "unreachable", format!("{base} does not answer: {why}."))
-                    .advise("Check COUNTERSIGN_URL and the network; behind a private authority set COUNTERSIGN_CA_FILE. \
-                             Running the same command again is safe.")
-            }
+            PortalError::Unreachable { base, why } => Self::new(
+                Exit::Unreachable,
+                "unreachable",
+                format!("{base} does not answer: {why}."),
+            )
+            .advise(
+                "Check COUNTERSIGN_URL and the network; behind a private authority set COUNTERSIGN_CA_FILE. \
+                             Running the same command again is safe.",
+            ),
             PortalError::NotAPortal { status, base, .. } => Self::new(
                 Exit::Unreachable,
                 "not-a-portal",
@@ -140,16 +156,21 @@ fn advice(status: u16, code: &str) -> (Exit, Option<&'static str>) {
             Exit::Failed,
             "Set COUNTERSIGN_API_TOKEN, or COUNTERSIGN_API_TOKEN_FILE, to an API token that is neither expired nor revoked.",
         ),
-        (403, "missing-scope") => {
-            (Exit::Failed, "Make an API token with that scope on the page Account, or with `countersign token add`.")
-        }
+        (403, "missing-scope") => (
+            Exit::Failed,
+            "Make an API token with that scope on the page Account, or with `countersign token add`.",
+        ),
         (403, "not-redeemer") => {
             (Exit::Failed, "Only the API token that redeemed may report on the run: use that one.")
         }
-        (403, _) => (Exit::Failed, "The owner of the API token may not do this; the portal's page says who may."),
+        (403, _) => {
+            (Exit::Failed, "The owner of the API token may not do this; the portal's page says who may.")
+        }
         (404, _) => (Exit::Failed, "Check the ticket's number, the stage's name and COUNTERSIGN_URL."),
         (409, "gates-closed") => (Exit::Refused, "`countersign ticket wait` waits for the gates."),
-        (409, "evidence-changed") => (Exit::Refused, "Have the evidence approved as it is now, and release another token."),
+        (409, "evidence-changed") => {
+            (Exit::Refused, "Have the evidence approved as it is now, and release another token.")
+        }
         (409, "already-redeemed") => {
             (Exit::Refused, "Look at the ticket's runs before anything else; then release another token.")
         }
@@ -159,9 +180,17 @@ fn advice(status: u16, code: &str) -> (Exit, Option<&'static str>) {
         (409, _) => (Exit::Refused, "`countersign ticket show` says where the ticket stands."),
         (410, _) => (Exit::Refused, "Release another apply token, on the stage's page or with --release."),
         (413, _) => (Exit::Failed, "The operator can raise max_upload_bytes."),
-        (422, "sql-digest-mismatch" | "manifest-mismatch" | "database-mismatch" | "other-purpose" | "raw-digest-not-accepted") => {
-            (Exit::Refused, "Apply from the commit that was approved, or rehearse this one and have it approved.")
-        }
+        (
+            422,
+            "sql-digest-mismatch"
+            | "manifest-mismatch"
+            | "database-mismatch"
+            | "other-purpose"
+            | "raw-digest-not-accepted",
+        ) => (
+            Exit::Refused,
+            "Apply from the commit that was approved, or rehearse this one and have it approved.",
+        ),
         (429 | 503, _) => (Exit::Failed, "Try again in a moment; nothing was recorded."),
         _ => return (Exit::Failed, None),
     };
@@ -208,7 +237,11 @@ mod tests {
     fn only_what_leads_nowhere_is_tried_again() {
         let lost = PortalError::Unreachable { base: String::new(), why: String::new() };
         assert!(lost.passes() && lost.leaves_open());
-        let gateway = PortalError::NotAPortal { status: 502, base: String::new(), after: Some(Duration::from_secs(900)) };
+        let gateway = PortalError::NotAPortal {
+            status: 502,
+            base: String::new(),
+            after: Some(Duration::from_secs(900)),
+        };
         assert!(gateway.passes());
         assert_eq!(gateway.pause(), Some(Duration::from_secs(10)));
         let login = PortalError::NotAPortal { status: 302, base: String::new(), after: None };

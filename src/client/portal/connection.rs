@@ -63,7 +63,9 @@ impl Connection {
         let text = match &self.api_token_file {
             Some(path) => std::fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?,
             None => std::env::var("COUNTERSIGN_API_TOKEN").map_err(|_| {
-                Failure::usage("An API token is needed: set COUNTERSIGN_API_TOKEN, or COUNTERSIGN_API_TOKEN_FILE.")
+                Failure::usage(
+                    "An API token is needed: set COUNTERSIGN_API_TOKEN, or COUNTERSIGN_API_TOKEN_FILE.",
+                )
             })?,
         };
         let text = text.trim();
