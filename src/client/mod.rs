@@ -10,7 +10,7 @@ mod complete;
 mod observe;
 mod output;
 mod portal;
-mod project;
+pub mod project;
 mod smoke;
 mod ticket;
 
