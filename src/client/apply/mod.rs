@@ -240,7 +240,7 @@ fn nothing_left_open(portal: &Portal, target: &Target, slot: &Slot) -> Result<()
         slot.forget(false);
         return Ok(());
     }
-    let message = format!("An earlier {} of {} was cut off on this machine.", record.direction, target.at);
+    let message = format!("An earlier {} of {} was cut off here.", record.direction, target.at);
     Err(Failure::refused("unfinished", message)
         .advise(format!("Find out how it ended first: {}.", target.resume_command())))
 }

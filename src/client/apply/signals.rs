@@ -48,16 +48,14 @@ impl Signals {
 /// Hands a signal on to a command and everything that it started.
 #[cfg(unix)]
 pub fn pass_on(child: &std::process::Child, signal: i32) {
-    let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    let group = rustix::process::Pid::from_child(child);
     let signal = match signal {
         SIGINT => rustix::process::Signal::INT,
         SIGTERM => rustix::process::Signal::TERM,
         _ => rustix::process::Signal::HUP,
     };
-    if let Some(group) = group {
-        // A group that is gone has ended, which its exit status tells.
-        let _ = rustix::process::kill_process_group(group, signal);
-    }
+    // A group that is gone has ended, which its exit status tells.
+    let _gone = rustix::process::kill_process_group(group, signal);
 }
 
 /// On other systems the console tells the command itself.

@@ -1,8 +1,12 @@
 //! The program as an engineer or a pipeline runs it: against a portal that answers, on a project and a database of its own.
 
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use countersign::domain::facts::Intent;
@@ -90,7 +94,10 @@ impl Console {
 
     /// Puts the sample project here, and its database where staging is before the change.
     pub fn with_project(self) -> Self {
-        copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sample-project").as_path(), &self.path("project"));
+        copy(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sample-project").as_path(),
+            &self.path("project"),
+        );
         self.alembic(&["upgrade", "d48b1e9c5f62"]);
         self
     }
@@ -155,7 +162,9 @@ impl Console {
     /// What applies the change: Alembic in the project.
     pub fn alembic_command(&self) -> Vec<String> {
         let ini = self.path("project").join("backend/alembic.ini");
-        [&python(), "-m", "alembic", "-c", ini.to_str().expect("text"), "upgrade", "head"].map(str::to_owned).to_vec()
+        [&python(), "-m", "alembic", "-c", ini.to_str().expect("text"), "upgrade", "head"]
+            .map(str::to_owned)
+            .to_vec()
     }
 
     pub async fn apply_with_alembic(&self, more: &[&str]) -> Ran {
@@ -167,12 +176,16 @@ impl Console {
 
 /// Runs a command to its end on a thread of its own.
 pub async fn finish(mut command: Command) -> Ran {
-    tokio::task::spawn_blocking(move || Ran::of(command.output().expect("the program runs"))).await.expect("its end")
+    tokio::task::spawn_blocking(move || Ran::of(command.output().expect("the program runs")))
+        .await
+        .expect("its end")
 }
 
 /// Waits for a program that was started.
 pub async fn end_of(child: Child) -> Ran {
-    tokio::task::spawn_blocking(move || Ran::of(child.wait_with_output().expect("its end"))).await.expect("its end")
+    tokio::task::spawn_blocking(move || Ran::of(child.wait_with_output().expect("its end")))
+        .await
+        .expect("its end")
 }
 
 /// Asks until it holds.
@@ -189,6 +202,57 @@ pub async fn until<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
 pub fn kill(child: &Child, signal: &str) {
     let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill");
     assert!(sent.success());
+}
+
+/// Stands before a portal and passes everything on, but for one call, which it takes and never answers.
+pub struct Silent {
+    pub base: String,
+    asked: Arc<AtomicBool>,
+}
+
+impl Silent {
+    pub fn before(base: &str, path: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let upstream = base.strip_prefix("http://").expect("an address").to_owned();
+        let asked = Arc::new(AtomicBool::new(false));
+        let heard = Arc::clone(&asked);
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let (upstream, heard) = (upstream.clone(), Arc::clone(&heard));
+                std::thread::spawn(move || pass_on(client, &upstream, path, &heard));
+            }
+        });
+        Self { base: format!("http://{address}"), asked }
+    }
+
+    pub fn asked(&self) -> bool {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+fn pass_on(mut client: TcpStream, upstream: &str, path: &str, heard: &AtomicBool) {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        if client.read(&mut byte).unwrap_or(0) == 0 {
+            return;
+        }
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).expect("a head of text");
+    if head.lines().next().is_some_and(|line| line.contains(path)) {
+        heard.store(true, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_secs(3600));
+    }
+    let mut portal = TcpStream::connect(upstream).expect("the portal");
+    // One request on each connection, so that every one comes by here.
+    let head = head.replacen("\r\n\r\n", "\r\nconnection: close\r\n\r\n", 1);
+    portal.write_all(head.as_bytes()).expect("a request");
+    let (mut up, mut down) = (portal.try_clone().expect("a handle"), client.try_clone().expect("a handle"));
+    std::thread::spawn(move || std::io::copy(&mut down, &mut up));
+    let _ = std::io::copy(&mut portal, &mut client);
+    let _ = client.shutdown(std::net::Shutdown::Both);
 }
 
 /// A Python that has Alembic.
@@ -227,7 +291,8 @@ impl Staging {
     /// Releases a token as Priya and puts it into a file.
     pub async fn token_file(&self) -> String {
         let priya = self.play.actor(&self.play.priya).await;
-        let released = self.play.app.services.release(&priya, self.play.ticket, "staging", Intent::Upgrade).await;
+        let released =
+            self.play.app.services.release(&priya, self.play.ticket, "staging", Intent::Upgrade).await;
         self.console.file("apply.token", format!("{}\n", released.expect("a token").secret.reveal()))
     }
 
