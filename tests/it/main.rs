@@ -16,5 +16,4 @@ mod http;
 
 #[cfg(test)]
 #[path = "../support/mod.rs"]
-#[expect(dead_code, reason = "each binary uses its part of it")]
 mod support;

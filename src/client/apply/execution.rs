@@ -215,8 +215,8 @@ impl<'a> Execution<'a> {
         self.portal.append(&format!("/runs/{}/log?offset={offset}", self.run), piece)?.read()
     }
 
-    /// The bytes from `offset` on, without secrets. Until the command has ended, the last ones wait: they may be the
-    /// beginning of a secret.
+    /// The bytes from `offset` on, without secrets. Until the command has ended, an end that may be the beginning of a secret
+    /// waits for what follows.
     fn piece(&self, offset: u64, last: bool) -> std::io::Result<Vec<u8>> {
         let reach = self.mask.reach();
         let mut log = File::open(self.slot.log_path())?;
@@ -226,7 +226,8 @@ impl<'a> Execution<'a> {
         let mut bytes = Vec::new();
         log.take(most).read_to_end(&mut bytes)?;
         self.mask.cover(&mut bytes);
-        let ready = if last { bytes.len() } else { bytes.len().saturating_sub(reach) };
+        let waits = if last { 0 } else { self.mask.open_end(&bytes) };
+        let ready = bytes.len() - waits;
         bytes.truncate(ready.min(before + PIECE));
         Ok(bytes.split_off(before.min(bytes.len())))
     }

@@ -20,6 +20,15 @@ impl Mask {
         self.0.iter().map(Vec::len).max().map_or(0, |longest| longest - 1)
     }
 
+    /// How many bytes at the end may be the beginning of a secret that is not whole yet.
+    pub fn open_end(&self, bytes: &[u8]) -> usize {
+        let begins = |secret: &Vec<u8>| {
+            let most = secret.len().saturating_sub(1).min(bytes.len());
+            (1..=most).rev().find(|length| bytes.ends_with(secret.get(..*length).unwrap_or_default()))
+        };
+        self.0.iter().filter_map(begins).max().unwrap_or(0)
+    }
+
     /// Overwrites every secret in these bytes.
     pub fn cover(&self, bytes: &mut [u8]) {
         for secret in &self.0 {
@@ -81,6 +90,14 @@ mod tests {
         mask.cover(&mut text);
         assert_eq!(String::from_utf8(text).unwrap(), "url=pg://u:*******@h x ************** csp_ab *******");
         Mask::new([]).cover(&mut []);
+    }
+
+    #[test]
+    fn only_what_may_become_a_secret_waits() {
+        let mask = Mask::new(["hunter2".to_owned(), "terrible".to_owned()]);
+        for (text, waits) in [("first\n", 0), ("say hun", 3), ("say hunter", 6), ("say hunte", 5), ("hunter2", 0), ("", 0), ("h", 1)] {
+            assert_eq!(mask.open_end(text.as_bytes()), waits, "{text}");
+        }
     }
 
     #[test]

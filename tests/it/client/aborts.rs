@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use super::console::{Staging, finish};
 use crate::on_both_engines;
 use crate::support::client::ApiClient;
-use crate::support::database::Engine;
 
 const SCRIPT: &str = "backend/alembic/versions/2025_11_03_f50d9e7b3a26_drop_legacy_ref.py";
 

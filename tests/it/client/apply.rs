@@ -7,7 +7,6 @@ use serde_json::json;
 
 use super::console::{Ran, Staging, end_of, finish, kill, python, until};
 use crate::on_both_engines;
-use crate::support::database::Engine;
 
 impl Staging {
     pub(super) async fn log(&self) -> String {

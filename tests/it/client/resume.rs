@@ -4,9 +4,8 @@ use std::process::Child;
 
 use countersign::domain::run::{RunStatus, TokenState};
 
-use super::console::{Ran, Staging, finish, kill, until};
+use super::console::{Ran, Silent, Staging, end_of, finish, kill, until};
 use crate::on_both_engines;
-use crate::support::database::Engine;
 
 impl Staging {
     /// Starts an apply whose command notes that it was started and waits until the file `go` is there.
@@ -72,7 +71,7 @@ on_both_engines! {
         staging.play.app.clock.advance(jiff::SignedDuration::from_secs(20));
         until(async || staging.last_run().await.filter(|run| run.lease_until > before.lease_until)).await;
         staging.console.file("go", "");
-        let ran = super::console::end_of(resumed).await.ended(0).complaining("The command is still running");
+        let ran = end_of(resumed).await.ended(0).complaining("The command is still running");
         assert!(ran.stdout.contains("succeeded: the database is at 0c7e5d1b94fa"), "{ran:?}");
         let run = staging.last_run().await.expect("a run");
         assert_eq!((run.status, run.exit_code), (RunStatus::Succeeded, None));
@@ -126,7 +125,7 @@ on_both_engines! {
         let staging = Staging::approved(engine).await;
         let token = staging.token_file().await;
         // A portal that takes the redemption and never answers: everything else goes to the real one.
-        let silent = super::console::Silent::before(&staging.console.base, "/apply-tokens/redeem");
+        let silent = Silent::before(&staging.console.base, "/apply-tokens/redeem");
         let mut command = staging.console.apply(&["--token-file", &token], &["sh", "-c", "echo started >> starts"]);
         let child = command.env("COUNTERSIGN_URL", &silent.base).spawn().expect("the program runs");
         until(async || silent.asked().then_some(())).await;

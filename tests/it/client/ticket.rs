@@ -4,9 +4,8 @@ use countersign::domain::facts::Choice;
 use countersign::domain::user::Scope;
 use serde_json::json;
 
-use super::console::{Console, WINDOW, end_of, until};
+use super::console::{Console, WINDOW, end_of, finish};
 use crate::on_both_engines;
-use crate::support::database::Engine;
 use crate::support::play::Play;
 
 const NEW: [&str; 15] = [
@@ -34,13 +33,13 @@ on_both_engines! {
         let file = async |id: &str, attempt: &str, more: &[&str]| {
             let mut command = console.command(&[&NEW[..], more].concat());
             command.env("GITHUB_REPOSITORY", "example/trading").env("GITHUB_RUN_ID", id).env("GITHUB_RUN_ATTEMPT", attempt);
-            super::console::finish(command).await.ended(0).json()
+            finish(command).await.ended(0).json()
         };
         let first = file("7", "1", &[]).await;
         assert_eq!((&first["number"], &first["state"]), (&json!("CHG-2"), &json!("open")), "{first}");
         assert_eq!(file("7", "2", &[]).await["number"], "CHG-2");
         assert_eq!(file("8", "1", &[]).await["number"], "CHG-3");
-        assert_eq!(file("8", "1", &["--kind", "emergency", "--emergency-reason", "Fills are late."]).await["number"], "CHG-4");
+        assert_eq!(file("8", "1", &["--kind", "emergency", "--emergency-reason", "Fills are written late, clients notice."]).await["number"], "CHG-4");
         let description = console.file("about.md", "Four revisions.\n");
         let filed = file("8", "1", &["--description-file", &description, "--author", "Ada"]).await;
         assert_eq!((&filed["description"], &filed["authors"]), (&json!("Four revisions."), &json!(["Ada"])));
@@ -81,7 +80,7 @@ on_both_engines! {
         console.run(&attest).await.ended(1).complaining("lacks the scope tickets:write").complaining("countersign token add");
         let mut command = console.command(&show);
         command.env("COUNTERSIGN_API_TOKEN", "csp_003aUlTJC7tjlCTQj2uNU3MFagCXG9LRKRcwGkBIDlf_000000");
-        let ran = super::console::finish(command).await.ended(2);
+        let ran = finish(command).await.ended(2);
         assert!(!ran.stderr.contains("csp_003"), "{}", ran.stderr);
     }
 
@@ -109,6 +108,5 @@ on_both_engines! {
             let ran = console.run(&[&wait[..], &["5m", "--until", target]].concat()).await.ended(3);
             ran.complaining("by waiting").complaining("Daniel Okafor rejected this evidence");
         }
-        until(async || Some(())).await;
     }
 }
