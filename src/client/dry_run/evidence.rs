@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Options;
 use super::options::OUT;
-use super::report::{self, Script};
+use super::report;
 use super::steps::Made;
 use crate::alembic::backup::{BackupFormat, BackupManifest};
 use crate::alembic::formats::{Format as _, Version1};
@@ -35,9 +35,7 @@ pub(super) fn write(options: &Options, made: &Made) -> Result<Evidence, ProjectE
     let history = made.project.history_file(&made.from, &made.to)?;
     let manifest = made.project.manifest(&made.from, &made.to)?;
     let manifest = manifest.to_bytes().map_err(|e| unwritable(&e.to_string()))?;
-    let Script { bytes: up, rendered: up_rendered } = up;
-    let Script { bytes: down, rendered: down_rendered } = down;
-    let report = report::report(options, made, up_rendered, down_rendered, Digest::of(&manifest));
+    let report = report::report(options, made, (&up, &down), Digest::of(&manifest));
     report.check().map_err(|e| unwritable(&e.to_string()))?;
     let backup = BackupManifest {
         format: BackupFormat::default(),
@@ -49,7 +47,7 @@ pub(super) fn write(options: &Options, made: &Made) -> Result<Evidence, ProjectE
         note: None,
     };
     backup.check().map_err(|e| unwritable(&e.to_string()))?;
-    let contents = [up, down, pretty(&report)?, pretty(&history)?, manifest, pretty(&backup)?];
+    let contents = [up.bytes, down.bytes, pretty(&report)?, pretty(&history)?, manifest, pretty(&backup)?];
     let mut files = Vec::new();
     let alone = options.single();
     let folder = match (&options.out, alone.iter().any(|file| file.is_some())) {

@@ -93,10 +93,11 @@ fn impossible(why: &str) -> Script {
 pub(super) fn report(
     options: &Options,
     made: &Made,
-    up: Rendered,
-    down: Rendered,
+    (up, down): (&Script, &Script),
     manifest_sha256: Digest,
 ) -> DryRunReport {
+    let sql = String::from_utf8_lossy(&up.bytes).into_owned();
+    let (up, down) = (up.rendered.clone(), down.rendered.clone());
     let mut steps = vec![passed("copy-snapshot"), passed("history")];
     steps.push(render_step(made, "render-upgrade", &made.upgrade, &up));
     steps.push(render_step(made, "render-downgrade", &made.downgrade, &down));
@@ -112,7 +113,7 @@ pub(super) fn report(
         dialect: made.dialect,
         from: made.from.clone(),
         to: made.to.clone(),
-        upgrade: up,
+        upgrade: up.clone(),
         downgrade: down,
         snapshot: Snapshot {
             sha256: made.snapshot_sha256,
@@ -124,7 +125,7 @@ pub(super) fn report(
         manifest_sha256,
         steps,
         outcome,
-        destructive: losses(made),
+        destructive: losses(made, &sql, &up),
         schema: schema(&made.rehearsal),
         downgrade_restores: made.rehearsal.restores.unwrap_or(Restores { schema: false, data: false }),
         checks: Some(checks(made)),
@@ -177,11 +178,14 @@ pub(super) fn taken_at(options: &Options, made: &Made) -> Timestamp {
     options.taken_at.or_else(modified).unwrap_or(made.started_at)
 }
 
-fn losses(made: &Made) -> Vec<Loss> {
+/// What was lost, by the line of the file that reviewers read.
+fn losses(made: &Made, sql: &str, up: &Rendered) -> Vec<Loss> {
+    let captured = up.captured_online.then(|| made.matched_with(sql));
+    let matched = captured.as_ref().unwrap_or(&made.matched);
     let mut found: Vec<Loss> = Vec::new();
     for lost in &made.rehearsal.up.losses {
         let revision = lost.revision.as_deref();
-        let line = made.matched.line(lost.statement, revision, &lost.table, lost.column.as_deref());
+        let line = matched.line(lost.statement, revision, &lost.table, lost.column.as_deref());
         let (table, column) =
             (plain_line(&lost.table, 200), lost.column.as_ref().map(|c| plain_line(c, 200)));
         let (rows, values) = (lost.rows.unwrap_or(0), lost.values.unwrap_or(0));

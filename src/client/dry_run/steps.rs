@@ -26,6 +26,8 @@ pub(super) struct Made {
     pub line: Vec<String>,
     /// Of the SQL.
     pub dialect: Dialect,
+    /// Of what was rehearsed.
+    pub of_copy: Dialect,
     pub upgrade: Result<Render, ProjectError>,
     pub downgrade: Result<Render, ProjectError>,
     pub rehearsal: Rehearsal,
@@ -35,6 +37,13 @@ pub(super) struct Made {
     pub modified: Option<std::time::SystemTime>,
     pub started_at: Timestamp,
     pub finished_at: Timestamp,
+}
+
+impl Made {
+    /// The statements that were executed against another text of the copy's own dialect.
+    pub fn matched_with(&self, sql: &str) -> Matched {
+        matched(&self.rehearsal, Some(sql), self.of_copy, self.of_copy)
+    }
 }
 
 pub(super) fn run(options: &Options, stop: &Stop) -> Result<Made, ProjectError> {
@@ -116,7 +125,7 @@ pub(super) fn run(options: &Options, stop: &Stop) -> Result<Made, ProjectError> 
     let upgrade = stopped(upgrade)?;
     let downgrade = stopped(downgrade)?;
     guard.check("render")?;
-    let matched = matched(&rehearsal, upgrade.as_ref().ok(), dialect, of_copy);
+    let matched = matched(&rehearsal, upgrade.as_ref().ok().map(Render::text), dialect, of_copy);
     verify(options, &goal, snapshot.as_ref(), &upgrade, &matched, dialect, &mut rehearsal, &bar)?;
     bar.set_message("reading the snapshot a last time");
     let snapshot_sha256 = hashed(hashing, &original, stop, &guard)?;
@@ -129,6 +138,7 @@ pub(super) fn run(options: &Options, stop: &Stop) -> Result<Made, ProjectError> 
         to,
         line,
         dialect,
+        of_copy,
         upgrade,
         downgrade,
         rehearsal,
@@ -198,14 +208,14 @@ fn revision_of(copy: &dyn Copy, table: &VersionTable) -> Result<String, ProjectE
     }
 }
 
-fn matched(rehearsal: &Rehearsal, upgrade: Option<&Render>, dialect: Dialect, of_copy: Dialect) -> Matched {
+fn matched(rehearsal: &Rehearsal, sql: Option<&str>, dialect: Dialect, of_copy: Dialect) -> Matched {
     let statements = rehearsal.up.statements.iter();
     let executed: Vec<Executed<'_>> = statements
         .flat_map(|s| {
             s.sql.iter().map(|sql| Executed { number: s.number, revision: s.revision.as_deref(), sql })
         })
         .collect();
-    matching::compare(&executed, upgrade.map(|render| (render.text(), dialect)), of_copy)
+    matching::compare(&executed, sql.map(|sql| (sql, dialect)), of_copy)
 }
 
 #[expect(clippy::too_many_arguments, reason = "the last step needs what all others made")]

@@ -120,12 +120,12 @@ fn duplicates(copy: &dyn Copy, before: &State, table: &str, columns: &[String]) 
     let what = format!("{} of {table} ({})", counted(number, "duplicated value"), columns.join(", "));
     let [key] = key.as_slice() else { return Some(what) };
     let same: Vec<_> = columns.iter().map(|c| format!("t.{0} = g.{0}", quoted(c))).collect();
+    let ours: Vec<_> = columns.iter().map(|c| format!("t.{}", quoted(c))).collect();
+    let (same, ours, id) = (same.join(" AND "), ours.join(", "), format!("t.{}", quoted(key)));
     let rows = copy.ask(&format!(
-        "SELECT {list}, t.{key} FROM {of} t JOIN ({groups} ORDER BY {list} LIMIT {NAMED}) g ON {} ORDER BY {list}, t.{key}",
-        same.join(" AND "),
-        list = columns.iter().map(|c| format!("t.{}", quoted(c))).collect::<Vec<_>>().join(", "),
-        key = quoted(key),
-    ))?;
+        "SELECT {ours}, {id} FROM {of} t JOIN ({groups} ORDER BY {list} LIMIT {NAMED}) g ON {same} ORDER BY {ours}, {id}"
+    ));
+    let Some(rows) = rows else { return Some(what) };
     let mut named: Vec<(Vec<String>, Vec<String>)> = Vec::new();
     for mut row in rows {
         let id = row.pop()?;

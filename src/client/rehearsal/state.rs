@@ -110,7 +110,7 @@ mod tests {
         assert!(before.lost(&before).is_empty());
         assert_eq!(before.lost(&state(2, &[], 9)), ["1 row fewer in t"]);
         assert_eq!(before.lost(&state(3, &[("a", 3, 1), ("b", 0, 0)], 8)), ["t.b (2 values lost)"]);
-        assert_eq!(before.lost(&state(3, &[("a", 3, 1), ("b", 3, 5)], 8)), ["t.b (1 value that was NULL)"]);
+        assert_eq!(before.lost(&state(3, &[("a", 3, 1), ("b", 3, 5)], 8)), ["t.b (1 value where NULL was)"]);
         assert_eq!(before.lost(&state(3, &[("a", 3, 7), ("b", 2, 2)], 8)), ["t.a (other values)"]);
         let mixed = before.lost(&state(3, &[("a", 3, 1), ("b", 2, 2)], 8));
         assert_eq!(mixed, ["t (values of one column stand in other rows)"]);
