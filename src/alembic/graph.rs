@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn what_is_not_one_line_is_refused_by_cause() {
         let merged = history("e c,d;d b;c b;b a;a -");
-        assert_eq!(line(&merged, "a", "b").unwrap_err().code, "E11");
+        assert_eq!(line(&merged, "a", "c").unwrap_err().code, "E11");
         assert!(line(&merged, "a", "e").unwrap_err().message.contains("e merges 2 revisions"));
         let plain = history("c b;b a;a -");
         assert_eq!(line(&plain, "a", "c").unwrap(), ["b", "c"]);

@@ -7,10 +7,13 @@
 mod apply;
 mod attach;
 mod complete;
+pub mod dry_run;
 mod observe;
 mod output;
 mod portal;
 pub mod project;
+mod rehearse;
+pub mod rehearsal;
 mod smoke;
 mod ticket;
 
@@ -33,6 +36,8 @@ pub enum Command {
     /// Tickets: file, show, list, wait, attest.
     #[command(subcommand)]
     Ticket(ticket::Command),
+    /// Render both directions, rehearse on a copy of a snapshot, write the evidence, and attach it to a stage.
+    DryRun(Box<rehearse::Options>),
     /// Attach a file to a stage; bytes that stand there already change nothing.
     Attach(attach::Options),
     /// Apply a stage: check that what runs is what was approved, redeem the apply token, run the command, report.
@@ -52,6 +57,7 @@ pub enum Command {
 pub fn run(command: Command) -> ExitCode {
     let json = match &command {
         Command::Ticket(command) => command.json(),
+        Command::DryRun(options) => options.with.json,
         Command::Attach(options) => options.with.json,
         Command::Apply(options) => options.json(),
         Command::Rollback(options) => options.json(),
@@ -61,6 +67,7 @@ pub fn run(command: Command) -> ExitCode {
     };
     let ended = match command {
         Command::Ticket(command) => ticket::run(command),
+        Command::DryRun(options) => rehearse::run(&options),
         Command::Attach(options) => attach::run(&options),
         Command::Apply(options) => apply::run(&options),
         Command::Rollback(options) => apply::rollback(&options),

@@ -53,6 +53,8 @@ pub struct Failure {
     pub message: String,
     pub advice: Option<String>,
     pub blockers: Vec<Blocker>,
+    /// What there is to tell all the same, for programs.
+    pub document: Value,
 }
 
 impl Failure {
@@ -89,14 +91,25 @@ impl Failure {
         self
     }
 
+    /// What a program gets besides the error.
+    #[must_use]
+    pub fn with_document(mut self, document: Value) -> Self {
+        self.document = document;
+        self
+    }
+
     fn json(&self) -> Value {
-        json!({"error": {
+        let mut json = json!({"error": {
             "code": self.code,
             "exit": self.exit as u8,
             "message": self.message,
             "advice": self.advice,
             "blockers": self.blockers,
-        }})
+        }});
+        if let (Some(all), Value::Object(more)) = (json.as_object_mut(), &self.document) {
+            all.extend(more.iter().map(|(name, value)| (name.clone(), value.clone())));
+        }
+        json
     }
 }
 

@@ -144,7 +144,7 @@ fn refused(problem: Problem) -> Failure {
         let operation = problem.instance.filter(|_| problem.status >= 500)?;
         Some(format!("The portal's log has more under the operation {operation}."))
     });
-    Failure { exit, code: problem.code, message, advice, blockers: problem.blockers }
+    Failure { advice, ..Failure::new(exit, &problem.code, message).blocked_by(problem.blockers) }
 }
 
 fn advice(status: u16, code: &str) -> (Exit, Option<&'static str>) {

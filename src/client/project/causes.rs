@@ -174,9 +174,29 @@ pub(super) fn said(project: &Project, fault: &Fault) -> String {
         let below = below.unwrap_or(file).display().to_string();
         line.map_or(below.clone(), |line| format!("{below}, line {line}"))
     });
-    let text = project.redactor.line(&fault.message, 300);
+    let text = project.redactor.line(&without_values(&fault.message), 300);
     let text = if text.is_empty() { fault.kind.clone() } else { format!("{}: {text}", fault.kind) };
     place.map_or(text.clone(), |place| format!("{text} [{place}]"))
+}
+
+/// SQLAlchemy adds the statement's parameters and PostgreSQL the values of a key: rows of people, which don't belong into
+/// a report and differ from snapshot to snapshot.
+fn without_values(message: &str) -> String {
+    let mut kept = String::new();
+    for line in message.lines() {
+        if line.starts_with("[parameters: ") || line.starts_with("(Background on this error at") {
+            continue;
+        }
+        match line.split_once(")=(") {
+            Some((before, after)) => {
+                let rest = after.split_once(')').map_or("", |(_, rest)| rest);
+                kept.push_str(&format!("{before})=(…){rest}"));
+            }
+            None => kept.push_str(line),
+        }
+        kept.push('\n');
+    }
+    kept
 }
 
 fn is_alembic(module: &str) -> bool {
@@ -187,4 +207,19 @@ fn python(project: &Project) -> String {
     let python = &project.python;
     let below = python.strip_prefix(&project.dir).unwrap_or(python);
     below.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_rows_are_left_out_of_what_the_database_said() {
+        let message = "(x.Error) duplicate key\nDETAIL:  Key (email)=(ada@example.org) exists.\n[SQL: INSERT]\n\
+                       [parameters: ('ada@example.org',)]\n(Background on this error at: https://x)";
+        assert_eq!(
+            without_values(message),
+            "(x.Error) duplicate key\nDETAIL:  Key (email)=(…) exists.\n[SQL: INSERT]\n"
+        );
+    }
 }
