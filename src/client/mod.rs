@@ -12,8 +12,8 @@ mod observe;
 mod output;
 mod portal;
 pub mod project;
-mod rehearse;
 pub mod rehearsal;
+mod rehearse;
 mod smoke;
 mod ticket;
 

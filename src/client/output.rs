@@ -54,12 +54,19 @@ pub struct Failure {
     pub advice: Option<String>,
     pub blockers: Vec<Blocker>,
     /// What there is to tell all the same, for programs.
-    pub document: Value,
+    pub document: Option<Box<Value>>,
 }
 
 impl Failure {
     pub fn new(exit: Exit, code: &str, message: impl Into<String>) -> Self {
-        Self { exit, code: code.to_owned(), message: message.into(), advice: None, blockers: Vec::new() }
+        Self {
+            exit,
+            code: code.to_owned(),
+            message: message.into(),
+            advice: None,
+            blockers: Vec::new(),
+            document: None,
+        }
     }
 
     pub fn failed(code: &str, message: impl Into<String>) -> Self {
@@ -94,7 +101,7 @@ impl Failure {
     /// What a program gets besides the error.
     #[must_use]
     pub fn with_document(mut self, document: Value) -> Self {
-        self.document = document;
+        self.document = Some(Box::new(document));
         self
     }
 
@@ -106,7 +113,7 @@ impl Failure {
             "advice": self.advice,
             "blockers": self.blockers,
         }});
-        if let (Some(all), Value::Object(more)) = (json.as_object_mut(), &self.document) {
+        if let (Some(all), Some(Value::Object(more))) = (json.as_object_mut(), self.document.as_deref()) {
             all.extend(more.iter().map(|(name, value)| (name.clone(), value.clone())));
         }
         json

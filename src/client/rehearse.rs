@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::attach::{self, Attached};
 use super::output::{Done, Failure};
@@ -58,7 +58,7 @@ pub(super) fn run(options: &Options) -> Result<Done, Failure> {
             let _ = write!(text, "\n{}", file.line(&at));
         }
         let _ = write!(text, "\n{}", portal.page(&format!("/tickets/{}/stages/{}", at.ticket, at.stage)));
-        json["attached"] = Value::from_iter(attached.iter().map(Attached::json));
+        json["attached"] = attached.iter().map(Attached::json).collect();
         json["ticket"] = json!(at.ticket);
         json["stage"] = json!(at.stage);
     }

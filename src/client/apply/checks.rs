@@ -87,7 +87,7 @@ fn gates_open(options: &Common, target: &Target, gates: &Gates) -> Result<(), Fa
     if shut.is_empty() {
         return Ok(());
     }
-    let message = format!("{} is held back by its gates; no token was redeemed.", target);
+    let message = format!("{target} is held back by its gates; no token was redeemed.");
     Err(Failure::refused("gates-closed", message)
         .advise(format!(
             "`countersign ticket wait {} --stage {}` waits for them.",

@@ -15,7 +15,7 @@ use crate::client::project::Project;
 use crate::domain::run::{Method, Outcome, RunStatus};
 
 /// How long the portal may be away when a run has ended, before somebody has to come back.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What ends a run.
 #[derive(Clone, Copy)]

@@ -96,7 +96,7 @@ impl<'a> Execution<'a> {
 
     /// Starts the command, with its output going into the log. It is in a group of its own: what is typed at the terminal
     /// reaches it once, through here.
-    pub fn start(&self, command: &[String], log: File) -> Result<Child, Failure> {
+    pub fn start(command: &[String], log: File) -> Result<Child, Failure> {
         let (program, arguments) =
             command.split_first().ok_or_else(|| Failure::usage("What is to be run?"))?;
         let refused = |error: std::io::Error| {

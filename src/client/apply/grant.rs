@@ -13,15 +13,12 @@ use crate::secret::grant::{GrantPublicKey, IN_TOTO};
 
 /// The key that grants verify with: a pinned one, else the portal's word for it.
 pub(super) fn key(portal: &Portal, pinned: Option<&Path>) -> Result<GrantPublicKey, Failure> {
-    let (pem, from) = match pinned {
-        Some(path) => {
-            let pem = std::fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
-            (pem, path.display().to_string())
-        }
-        None => {
-            let pem = portal.download("/keys/grant")?.into_bytes();
-            (String::from_utf8_lossy(&pem).into_owned(), "/keys/grant".to_owned())
-        }
+    let (pem, from) = if let Some(path) = pinned {
+        let pem = std::fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
+        (pem, path.display().to_string())
+    } else {
+        let pem = portal.download("/keys/grant")?.into_bytes();
+        (String::from_utf8_lossy(&pem).into_owned(), "/keys/grant".to_owned())
     };
     GrantPublicKey::from_pem(&pem).map_err(|_| {
         Failure::new(Exit::Unverified, "grant-key", format!("{from} holds no Ed25519 public key."))

@@ -48,7 +48,7 @@ struct Common {
     /// What the database says of itself, where policy wants to know.
     #[arg(long, value_name = "IDENTITY")]
     database: Option<String>,
-    /// Where this machine remembers the run while it is under way; else below $XDG_STATE_HOME or ~/.local/state.
+    /// Where this machine remembers the run while it is under way; else below `$XDG_STATE_HOME` or `~/.local/state`.
     #[arg(long, value_name = "DIR", env = "COUNTERSIGN_STATE_DIR", hide_env_values = true)]
     state_dir: Option<PathBuf>,
     /// The portal's public key for grants, in PEM; else the one that the portal gives.
@@ -60,7 +60,7 @@ struct Common {
     /// Seconds between two signs of life.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, hide = true)]
     heartbeat: u64,
-    /// What to run, with DATABASE_URL as it is here; `{approved_sql}` in it becomes the approved file.
+    /// What to run, with `DATABASE_URL` as it is here; `{approved_sql}` in it becomes the approved file.
     #[arg(last = true, value_name = "COMMAND", required_unless_present = "resume")]
     command: Vec<String>,
 }
@@ -221,7 +221,7 @@ fn go(options: &Common, target: &Target) -> Result<Done, Failure> {
     };
     record.phase = Phase::Started;
     slot.write(&record)?;
-    match execution.start(&checked.command, log) {
+    match Execution::start(&checked.command, log) {
         Ok(child) => {
             let (ended, log) = execution.accompany(child, &signals);
             record.exit_code = Some(ended.exit_code());

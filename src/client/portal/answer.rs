@@ -1,5 +1,6 @@
 //! What the portal refuses, and what went wrong on the way to it, each as a sentence with a way on.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -134,10 +135,10 @@ impl From<PortalError> for Failure {
 fn refused(problem: Problem) -> Failure {
     let mut message = problem.detail;
     for error in problem.errors.iter().skip(1) {
-        message.push_str(&format!("\n  {}: {}", error.field, error.message));
+        let _ = write!(message, "\n  {}: {}", error.field, error.message);
     }
     if let Some(at) = problem.expires_at {
-        message.push_str(&format!(" It expires {}.", at.words()));
+        let _ = write!(message, " It expires {}.", at.words());
     }
     let (exit, advice) = advice(problem.status, &problem.code);
     let advice = advice.map(str::to_owned).or_else(|| {

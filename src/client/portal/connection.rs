@@ -52,9 +52,9 @@ impl Connection {
             .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
             .tls_config(TlsConfig::builder().root_certs(roots).build())
             .timeout_connect(Some(Duration::from_secs(10)))
-            .timeout_send_body(Some(Duration::from_secs(300)))
-            .timeout_recv_response(Some(Duration::from_secs(60)))
-            .timeout_recv_body(Some(Duration::from_secs(300)));
+            .timeout_send_body(Some(Duration::from_mins(5)))
+            .timeout_recv_response(Some(Duration::from_mins(1)))
+            .timeout_recv_body(Some(Duration::from_mins(5)));
         let config = if address.loopback { config.proxy(None) } else { config };
         Ok(Portal { agent: config.build().new_agent(), base: address.base, token })
     }

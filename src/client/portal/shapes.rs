@@ -20,7 +20,8 @@ pub struct Gates {
     pub from_revision: String,
     pub to_revision: String,
     pub presents: Option<Presents>,
-    pub gates: Vec<Gate>,
+    #[serde(rename = "gates")]
+    pub all: Vec<Gate>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -64,11 +65,11 @@ impl Gates {
             let key = gate.key.clone();
             gate.blockers.clone().into_iter().map(move |b| Blocker { gate: Some(key.clone()), ..b })
         };
-        self.gates.iter().filter(|gate| gate.blocked()).flat_map(named).collect()
+        self.all.iter().filter(|gate| gate.blocked()).flat_map(named).collect()
     }
 
     pub fn gate(&self, key: &str) -> Option<&Gate> {
-        self.gates.iter().find(|gate| gate.key == key)
+        self.all.iter().find(|gate| gate.key == key)
     }
 }
 

@@ -13,7 +13,7 @@ use super::output::{Done, Failure};
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// File a ticket. The same ticket from the same pipeline is filed once.
-    New(new::Options),
+    New(Box<new::Options>),
     /// Say whether a ticket can be applied; if not, why, who can clear it, and when at the earliest.
     Show(show::Options),
     /// List tickets, newest first.

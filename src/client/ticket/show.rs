@@ -70,8 +70,8 @@ fn of_stage(stage: &Stage, gates: &Gates) -> String {
     if gates.applicable {
         text.push_str("can be applied now\n");
     } else {
-        let shut = gates.gates.iter().filter(|gate| gate.blocked()).count();
-        let _ = writeln!(text, "can’t be applied now: {shut} of {} gates are shut", gates.gates.len());
+        let shut = gates.all.iter().filter(|gate| gate.blocked()).count();
+        let _ = writeln!(text, "can’t be applied now: {shut} of {} gates are shut", gates.all.len());
         for blocker in gates.blockers() {
             let _ = writeln!(text, "  {}", blocker.line());
         }
@@ -80,7 +80,7 @@ fn of_stage(stage: &Stage, gates: &Gates) -> String {
             Earliest::Why(why) => writeln!(text, "  no earliest moment: {why}"),
         };
     }
-    for gate in gates.gates.iter().filter(|gate| gate.status == "waived") {
+    for gate in gates.all.iter().filter(|gate| gate.status == "waived") {
         let _ = writeln!(text, "  waived: {}: {}", gate.label, gate.reason);
     }
     let _ = write!(text, "  phase {}", stage.phase);

@@ -102,7 +102,7 @@ fn ask(portal: &Portal, at: &StageOf) -> Result<(Gates, Value), PortalError> {
 /// What there is to tell: at first every gate that is shut, then each gate once whenever it changes.
 fn changes(known: &mut BTreeMap<String, (String, String)>, gates: &Gates) -> Vec<String> {
     let mut lines = Vec::new();
-    for gate in &gates.gates {
+    for gate in &gates.all {
         let now = (gate.status.clone(), gate.reason.clone());
         let before = known.insert(gate.key.clone(), now.clone());
         let news = before.as_ref().map_or_else(|| gate.blocked(), |before| *before != now);

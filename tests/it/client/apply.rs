@@ -2,11 +2,16 @@
 
 use std::process::Stdio;
 
+use countersign::demo::kit::Kit;
+use countersign::domain::artifact::ArtifactKind;
+use countersign::domain::digest::Digest;
+use countersign::domain::facts::Choice;
 use countersign::domain::run::{RunStatus, TokenState};
 use serde_json::json;
 
 use super::console::{Ran, Staging, end_of, finish, kill, python, until};
 use crate::on_both_engines;
+use crate::support::database::TestDb;
 
 impl Staging {
     pub(super) async fn log(&self) -> String {
@@ -160,5 +165,102 @@ on_both_engines! {
         let mut command = staging.console.apply(&["--token-file", &token], &["true"]);
         command.env("COUNTERSIGN_URL", "http://portal.example.org").stdin(Stdio::null());
         finish(command).await.ended(2).complaining("over plain HTTP everybody on the way could read the API token");
+    }
+
+    async fn a_postgresql_target_is_changed_like_any_other(engine: Engine) {
+        if !Engine::Postgres.is_available() {
+            return;
+        }
+        let target = TestDb::empty(Engine::Postgres).await;
+        let staging = Staging::approved_as(engine, |kit| Kit {
+            upgrade: include_str!("../../../src/demo/data/upgrade.postgresql.sql").to_owned(),
+            downgrade: include_str!("../../../src/demo/data/downgrade.postgresql.sql").to_owned(),
+            ..kit
+        });
+        let mut staging = staging.await;
+        let rest = target.url().split_once("://").expect("an address").1;
+        staging.console.database_url = format!("postgresql+psycopg://{rest}");
+        staging.console.alembic(&["upgrade", "d48b1e9c5f62"]);
+        let ran = staging.console.apply_with_alembic(&["--release", "--dialect", "postgresql", "--json"]).await.ended(0);
+        assert_eq!(ran.json()["revision_after"], "0c7e5d1b94fa");
+        assert_eq!(staging.console.revision(), "0c7e5d1b94fa");
+        assert_eq!(staging.last_run().await.expect("a run").status, RunStatus::Succeeded);
+    }
+
+    async fn a_render_that_can_not_be_repeated_runs_the_approved_file_or_nothing(engine: Engine) {
+        let staging = Staging::approved(engine).await;
+        // The same evidence with a report that declares its render unreproducible, approved anew.
+        let files = staging.play.kit("staging").files().expect("a kit");
+        let report = files.iter().find(|file| file.kind == ArtifactKind::DryRunReport).expect("a report");
+        let mut report: serde_json::Value = serde_json::from_slice(&report.bytes).expect("JSON");
+        report["subject"]["upgrade"]["reproducible"] = false.into();
+        report["subject"]["upgrade"]["sqlnorm1"] = serde_json::Value::Null;
+        let bytes = serde_json::to_vec(&report).expect("JSON");
+        for file in files.iter().filter(|file| file.kind != ArtifactKind::DryRunReport) {
+            staging.play.upload("staging", file.kind, &file.name, &file.bytes).await.expect("an upload");
+        }
+        staging.play.upload("staging", ArtifactKind::DryRunReport, "report.json", &bytes).await.expect("an upload");
+        staging.play.accept_all("staging").await;
+        staging.play.tick_all("staging").await;
+        for member in [&staging.play.daniel, &staging.play.marta] {
+            staging.play.vote(member, "staging", Choice::Approve).await.expect("a vote");
+        }
+        let token = staging.token_file().await;
+        let ran = staging.console.apply_with_alembic(&["--token-file", &token]).await.ended(3);
+        ran.complaining("only the approved file itself may run").complaining("{approved_sql}");
+        let python = python();
+        let script = "import sqlite3,sys; sqlite3.connect(sys.argv[1]).executescript(open(sys.argv[2]).read())";
+        let database = staging.console.path("target.db");
+        let run = [python.as_str(), "-c", script, database.to_str().expect("text"), "{approved_sql}"];
+        finish(staging.console.apply(&["--token-file", &token], &run)).await.ended(0);
+        assert_eq!(staging.console.revision(), "0c7e5d1b94fa");
+        let run = staging.last_run().await.expect("a run");
+        assert!(run.status == RunStatus::Succeeded && run.sql_digest.starts_with("sha256:"), "{run:?}");
+    }
+
+    async fn a_restore_puts_the_approved_backup_back(engine: Engine) {
+        let backup = b"the backup".to_vec();
+        let mut staging = Staging::approved(engine).await;
+        let mut files = staging.play.kit("staging").files().expect("a kit");
+        let digest = Digest::of(&backup).to_string();
+        for file in &mut files {
+            let place: &[&str] = match file.kind {
+                ArtifactKind::DryRunReport => &["subject", "snapshot", "sha256"],
+                ArtifactKind::BackupManifest => &["sha256"],
+                _ => continue,
+            };
+            let mut json: serde_json::Value = serde_json::from_slice(&file.bytes).expect("JSON");
+            *place.iter().fold(&mut json, |at, name| &mut at[*name]) = digest.as_str().into();
+            file.bytes = serde_json::to_vec(&json).expect("JSON");
+        }
+        for file in &files {
+            staging.play.upload("staging", file.kind, &file.name, &file.bytes).await.expect("an upload");
+        }
+        staging.play.accept_all("staging").await;
+        staging.play.tick_all("staging").await;
+        for member in [&staging.play.daniel, &staging.play.marta] {
+            staging.play.vote(member, "staging", Choice::Approve).await.expect("a vote");
+        }
+        std::fs::copy(staging.console.path("target.db"), staging.console.path("kept.db")).expect("a copy");
+        staging.console.apply_with_alembic(&["--release"]).await.ended(0);
+        staging.play.at("2025-11-18T15:00:00Z").await;
+        let path = staging.console.file("backup.db", &backup);
+        let wrong = staging.console.file("wrong.db", b"another");
+        let project = staging.console.path("project");
+        let python = python();
+        let rollback = |backup: &str, more: &[&str]| {
+            let mut arguments = vec!["rollback", "CHG-1", "--stage", "staging", "--method", "restore", "--backup", backup];
+            arguments.extend(["--project", project.to_str().expect("text"), "--python", &python, "--release"]);
+            arguments.extend(more);
+            arguments.extend(["--", "cp", "kept.db", "target.db"]);
+            staging.console.command(&arguments)
+        };
+        finish(rollback(&path, &[])).await.ended(2).complaining("--prior-tag-redeployed");
+        let stated = ["--prior-tag-redeployed"];
+        finish(rollback(&wrong, &stated)).await.ended(3).complaining("wrong.db is not the backup that was approved.");
+        finish(rollback(&path, &stated)).await.ended(0);
+        assert_eq!(staging.console.revision(), "d48b1e9c5f62");
+        let run = staging.last_run().await.expect("a run");
+        assert_eq!((run.status, run.sql_digest), (RunStatus::Succeeded, format!("sha256:{digest}")));
     }
 }

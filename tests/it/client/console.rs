@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use countersign::domain::facts::Intent;
+use countersign::demo::kit::Kit;
+use countersign::domain::facts::{Choice, Intent};
 use countersign::domain::run::{ApplyToken, Run, TokenState};
 use countersign::domain::user::Scope;
 use countersign::service::api_tokens::NewApiToken;
@@ -281,8 +282,17 @@ pub struct Staging {
 
 impl Staging {
     pub async fn approved(engine: Engine) -> Self {
+        Self::approved_as(engine, |kit| kit).await
+    }
+
+    /// The same with other evidence.
+    pub async fn approved_as(engine: Engine, change: impl FnOnce(Kit) -> Kit) -> Self {
         let mut play = Play::with(engine, content(), &[]).await;
-        play.prepare("staging").await;
+        play.attach("staging", &change(play.kit("staging"))).await;
+        play.accept_all("staging").await;
+        play.tick_all("staging").await;
+        play.vote(&play.daniel, "staging", Choice::Approve).await.expect("Daniel's vote");
+        play.vote(&play.marta, "staging", Choice::Approve).await.expect("Marta's vote");
         play.at(WINDOW).await;
         let console = Console::new(&play.app, &play.priya, Scope::ALL).await.with_project();
         Self { play, console }

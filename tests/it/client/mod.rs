@@ -3,6 +3,7 @@
 mod aborts;
 mod apply;
 mod attach;
+mod ci;
 mod console;
 mod resume;
 mod ticket;
