@@ -2,7 +2,6 @@
 
 use std::process::Stdio;
 
-use countersign::demo::kit::Kit;
 use countersign::domain::artifact::ArtifactKind;
 use countersign::domain::digest::Digest;
 use countersign::domain::facts::Choice;
@@ -11,7 +10,7 @@ use serde_json::json;
 
 use super::console::{Ran, Staging, end_of, finish, kill, python, until};
 use crate::on_both_engines;
-use crate::support::database::TestDb;
+use crate::support::database::{Engine, TestDb};
 
 impl Staging {
     pub(super) async fn log(&self) -> String {
@@ -172,10 +171,10 @@ on_both_engines! {
             return;
         }
         let target = TestDb::empty(Engine::Postgres).await;
-        let staging = Staging::approved_as(engine, |kit| Kit {
-            upgrade: include_str!("../../../src/demo/data/upgrade.postgresql.sql").to_owned(),
-            downgrade: include_str!("../../../src/demo/data/downgrade.postgresql.sql").to_owned(),
-            ..kit
+        let staging = Staging::approved_as(engine, |mut kit| {
+            kit.upgrade = include_str!("../../../src/demo/data/upgrade.postgresql.sql").to_owned();
+            kit.downgrade = include_str!("../../../src/demo/data/downgrade.postgresql.sql").to_owned();
+            kit
         });
         let mut staging = staging.await;
         let rest = target.url().split_once("://").expect("an address").1;
