@@ -155,3 +155,14 @@ impl From<ProjectError> for Failure {
         Self::new(exit, error.code, error.message).advise(error.advice)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names that clash are found when a command is typed, or here.
+    #[test]
+    fn the_command_line_holds_together() {
+        Command::augment_subcommands(clap::Command::new("countersign")).debug_assert();
+    }
+}

@@ -17,6 +17,8 @@ use crate::domain::id::TicketNumber;
 const FOLDER: &str = "countersign-dry-run";
 
 #[derive(Debug, Args)]
+// The dry run’s own options are a group of this name.
+#[group(skip)]
 pub struct Options {
     #[command(flatten)]
     dry_run: dry_run::Options,

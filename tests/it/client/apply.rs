@@ -27,6 +27,15 @@ impl Staging {
     }
 }
 
+/// An address as SQLAlchemy takes it: a socket's folder is no host there.
+fn sqlalchemy(url: &str) -> String {
+    let rest = url.split_once("://").expect("an address").1;
+    let (user, rest) = rest.split_once('@').expect("a user");
+    let (host, database) = rest.split('?').next().unwrap_or_default().rsplit_once('/').expect("a database");
+    let host = host.split(':').next().unwrap_or_default().replace("%2F", "/").replace("%2D", "-").replace("%2E", ".");
+    format!("postgresql+psycopg://{user}@/{database}?host={host}")
+}
+
 on_both_engines! {
     async fn what_was_approved_is_applied_once(engine: Engine) {
         let staging = Staging::approved(engine).await;
@@ -102,6 +111,8 @@ on_both_engines! {
             .expect("the program runs");
         let run = until(async || staging.last_run().await.filter(|run| run.log_bytes > 0)).await;
         assert_eq!(staging.log().await, "first\n");
+        let typed = std::fs::read_to_string(format!("/proc/{}/cmdline", child.id())).expect("a command line");
+        assert!(typed.contains("--release") && !typed.contains("csp_") && !typed.contains("csa_"), "{typed}");
         assert_eq!(run.status, RunStatus::Running);
         staging.play.app.clock.advance(jiff::SignedDuration::from_secs(30));
         until(async || staging.last_run().await.filter(|later| later.lease_until > run.lease_until)).await;
@@ -137,6 +148,10 @@ on_both_engines! {
             assert!(!log.contains(secret.as_str()));
         }
         assert!(!ran.stderr.contains(&staging.console.token) && !ran.stdout.contains(&staging.console.token));
+        let mut help = staging.console.command(&["apply", "--help"]);
+        help.env("COUNTERSIGN_APPLY_TOKEN", &secret).env("COUNTERSIGN_API_TOKEN_FILE", "/a/file/with/a/name");
+        let help = finish(help).await.ended(0).stdout;
+        assert!(help.contains("COUNTERSIGN_API_TOKEN") && !help.contains("csp_") && !help.contains("/a/file/with"), "{help}");
         assert!(!log.contains("COUNTERSIGN_API_TOKEN") && !log.contains("COUNTERSIGN_APPLY_TOKEN"), "{log}");
     }
 
@@ -150,7 +165,8 @@ on_both_engines! {
         ran.complaining("SIGTERM is passed on to the command.");
         let run = staging.last_run().await.expect("a run");
         assert_eq!((run.status, run.exit_code), (RunStatus::Failed, Some(9)));
-        assert_eq!(staging.log().await, "ready\ncleaning up\n");
+        let log = staging.log().await;
+        assert!(log.starts_with("ready\n") && log.ends_with("cleaning up\n"), "{log}");
     }
 
     async fn a_portal_that_is_away_is_exit_code_4(engine: Engine) {
@@ -177,8 +193,7 @@ on_both_engines! {
             kit
         });
         let mut staging = staging.await;
-        let rest = target.url().split_once("://").expect("an address").1;
-        staging.console.database_url = format!("postgresql+psycopg://{rest}");
+        staging.console.database_url = sqlalchemy(target.url());
         staging.console.alembic(&["upgrade", "d48b1e9c5f62"]);
         let ran = staging.console.apply_with_alembic(&["--release", "--dialect", "postgresql", "--json"]).await.ended(0);
         assert_eq!(ran.json()["revision_after"], "0c7e5d1b94fa");
