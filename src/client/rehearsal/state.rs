@@ -70,7 +70,7 @@ impl State {
                     format!("{name}.{column} ({} lost)", counted(was.not_null - is.not_null, "value"))
                 } else if was.not_null < is.not_null {
                     format!(
-                        "{name}.{column} ({} that was NULL)",
+                        "{name}.{column} ({} where NULL was)",
                         counted(is.not_null - was.not_null, "value")
                     )
                 } else {
