@@ -225,11 +225,12 @@ fn downgrade_fault(
     online: &Online,
 ) -> Result<Option<(String, bool)>, ProjectError> {
     if let Some(failure) = &online.failure {
-        let revision = failure.revision.as_deref().unwrap_or("the first");
+        let revision =
+            failure.revision.as_ref().map_or("a revision".to_owned(), |id| format!("revision {id}"));
         let why = if failure.no_way_back {
-            format!("revision {revision} has no way back: {}", failure.message)
+            format!("{revision} has no way back: {}", failure.message)
         } else {
-            format!("E50: the downgrade of revision {revision} failed: {}", failure.message)
+            format!("E50: the downgrade of {revision} failed: {}", failure.message)
         };
         return Ok(Some((plain_line(&why, 480), failure.no_way_back)));
     }
