@@ -11,6 +11,8 @@ use crate::alembic::offline_sql::Direction;
 use crate::alembic::report::{Orphans, Restores, SchemaChanges, Step, StepStatus, UPGRADE, Warning};
 use crate::alembic::shape::Shape;
 use crate::client::project::{Online, Project, ProjectError};
+use crate::sql::classify::Words;
+use crate::sql::dialect::Dialect;
 
 /// What is rehearsed.
 pub struct Goal<'a> {
@@ -268,6 +270,7 @@ fn look_at_upgrade(done: &mut Rehearsal, after: &State) {
                 "E42",
                 format!("{table} has {} after the upgrade, {} before", counted(now.rows, "row"), before.rows),
             )),
+            None if renamed(&done.up, table, after) => {}
             None => {
                 found.push(("E42", format!("table {table} is gone, with {}", counted(before.rows, "row"))))
             }
@@ -280,6 +283,19 @@ fn look_at_upgrade(done: &mut Rehearsal, after: &State) {
     for (code, text) in found {
         done.warn(code, text);
     }
+}
+
+/// Whether a table only has another name now.
+fn renamed(up: &Online, table: &str, after: &State) -> bool {
+    let to = |sql: &str| {
+        let words = Words::of(sql, Dialect::Sqlite);
+        let at = words.skip(words.skip(2, &["IF", "EXISTS"]), &["ONLY"]);
+        let (name, next) = words.name(at).filter(|_| words.is(0, &["ALTER"]))?;
+        let to = words.skip(next, &["RENAME", "TO"]);
+        (name == table && to > next).then(|| words.name(to).map(|(name, _)| name))?
+    };
+    let names = up.statements.iter().flat_map(|s| &s.sql).filter_map(|sql| to(sql));
+    names.into_iter().any(|name| after.tables.contains_key(&name))
 }
 
 /// Whether the downgrade brought everything back.
