@@ -35,7 +35,10 @@ pub(super) fn of_reading(project: &Project, fault: &Fault) -> ProjectError {
         let advice = "Delete the copy, or give one of them another identifier.";
         return ProjectError::new("E13", said, advice);
     }
-    if message.contains("Can't locate revision") || message.contains("referenced from") {
+    // A revision that another one follows is not there: Alembic stumbles over its own map.
+    let stumbled =
+        fault.kind == "KeyError" && fault.frames.last().is_some_and(|f| f.0.ends_with("script/revision.py"));
+    if stumbled || message.contains("Can't locate revision") || message.contains("referenced from") {
         let advice = "A revision file is missing, or lies outside version_locations.";
         return ProjectError::new("E14", said, advice);
     }
@@ -48,7 +51,7 @@ fn of_import(fault: &Fault, said: &str) -> ProjectError {
         (Some(module), _) => {
             format!("Install {module} into the project's Python, or say with --cwd where it is run from.")
         }
-        (None, "KeyError") if fault.frames.iter().any(|(file, ..)| file.ends_with("os.py")) => {
+        (None, "KeyError") if of_environment(fault) => {
             format!("Pass the variable on with --pass-env {}.", fault.message.trim_matches('\''))
         }
         _ => "Make the same command of Alembic work by itself first.".to_owned(),
@@ -169,6 +172,12 @@ pub(super) fn in_revision(project: &Project, fault: &Fault) -> Option<String> {
     fault.frames.iter().rev().find_map(|(file, ..)| of(file)).map(|l| l.revision.revision.clone())
 }
 
+/// Somebody looked for a variable in the environment, which is not there.
+fn of_environment(fault: &Fault) -> bool {
+    let in_os = |file: &Path| file.ends_with("os.py") || file.as_os_str() == "<frozen os>";
+    fault.frames.last().is_some_and(|(file, _, function)| in_os(file) && function == "__getitem__")
+}
+
 /// The exception in one line, with the place in the project it came from.
 pub(super) fn said(project: &Project, fault: &Fault) -> String {
     let text = project.redactor.line(&without_values(&fault.message), 300);
@@ -179,7 +188,9 @@ pub(super) fn said(project: &Project, fault: &Fault) -> String {
 /// File and line of the innermost frame that is the project's own.
 fn where_from(project: &Project, fault: &Fault) -> Option<String> {
     let ours = |file: &Path| {
-        file.starts_with(&project.script_location)
+        // Empty until it is known.
+        let scripts = !project.script_location.as_os_str().is_empty();
+        (scripts && file.starts_with(&project.script_location))
             || (file.starts_with(&project.dir)
                 && !file.components().any(|c| c.as_os_str() == "site-packages"))
     };
@@ -189,7 +200,7 @@ fn where_from(project: &Project, fault: &Fault) -> Option<String> {
     Some(line.map_or(below.clone(), |line| format!("{below}, line {line}")))
 }
 
-/// SQLAlchemy adds the statement's parameters and PostgreSQL the values of a key: rows of people, which don't belong into
+/// `SQLAlchemy` adds the statement's parameters and PostgreSQL the values of a key: rows of people, which don't belong into
 /// a report and differ from snapshot to snapshot.
 fn without_values(message: &str) -> String {
     let mut kept = String::new();
@@ -200,7 +211,7 @@ fn without_values(message: &str) -> String {
         match line.split_once(")=(") {
             Some((before, after)) => {
                 let rest = after.split_once(')').map_or("", |(_, rest)| rest);
-                kept.push_str(&format!("{before})=(…){rest}"));
+                kept.extend([before, ")=(…)", rest]);
             }
             None => kept.push_str(line),
         }

@@ -272,7 +272,7 @@ fn look_at_upgrade(done: &mut Rehearsal, after: &State) {
             )),
             None if renamed(&done.up, table, after) => {}
             None => {
-                found.push(("E42", format!("table {table} is gone, with {}", counted(before.rows, "row"))))
+                found.push(("E42", format!("table {table} is gone, with {}", counted(before.rows, "row"))));
             }
             _ => {}
         }
@@ -324,12 +324,12 @@ fn compare(done: &mut Rehearsal, after: &State, restored: &State) {
     if lost.is_empty() {
         why.push("data as before".to_owned());
     } else {
-        let list: Vec<_> = lost.iter().take(10).cloned().collect();
+        let named: Vec<_> = lost.iter().take(10).cloned().collect();
         let more = if lost.len() > 10 { format!(" and {} more", lost.len() - 10) } else { String::new() };
-        why.push(format!("what does not come back: {}{more}", list.join(", ")));
+        why.push(format!("what does not come back: {}{more}", named.join(", ")));
         done.warn(
             "E53",
-            format!("data that does not come back with the downgrade: {}{more}", list.join(", ")),
+            format!("data that does not come back with the downgrade: {}{more}", named.join(", ")),
         );
     }
     let why = plain_line(&why.join("; "), 1_000);
@@ -378,11 +378,8 @@ pub fn verify(
 ) -> Result<(), ProjectError> {
     let start = Instant::now();
     let applied = copy.apply(sql);
-    let status = match applied {
-        Err(said) => (
-            StepStatus::Failed,
-            Some(format!("E43: the SQL does not run: {}", goal.project.redactor().line(&said, 400))),
-        ),
+    let fault = match applied {
+        Err(said) => Some(format!("E43: the SQL does not run: {}", goal.project.redactor().line(&said, 400))),
         Ok(()) => {
             let state = copy.look("verified", Depth::Values, &goal.table)?.get()?;
             let mut differ = Vec::new();
@@ -399,16 +396,13 @@ pub fn verify(
             if copy.versions(&goal.table)?.unwrap_or_default() != [goal.to] {
                 differ.push(format!("not the revision {}", goal.to));
             }
-            if differ.is_empty() {
-                (StepStatus::Passed, None)
-            } else {
-                let why =
-                    format!("E43: the SQL gives something else than the upgrade does: {}", differ.join("; "));
-                (StepStatus::Failed, Some(plain_line(&why, 1_000)))
-            }
+            let what = differ.join("; ");
+            (!what.is_empty())
+                .then(|| format!("E43: the SQL gives something else than the upgrade does: {what}"))
         }
     };
-    done.step("verify-sql", status.0, status.1);
+    let status = if fault.is_some() { StepStatus::Failed } else { StepStatus::Passed };
+    done.step("verify-sql", status, fault.map(|why| plain_line(&why, 1_000)));
     let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     done.times.push(("verify-sql".to_owned(), ms));
     goal.guard.check("verify-sql")

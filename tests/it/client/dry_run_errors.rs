@@ -74,12 +74,13 @@ fn an_env_py_that_does_not_come_up_is_told_by_its_cause() {
     for (extra, code, says) in [
         ("import not_installed_here", "E02", "Install not_installed_here"),
         ("os.environ['TEAM_KEY']", "E02", "--pass-env TEAM_KEY"),
-        ("import time; time.sleep(60)", "E03", "--time-limit"),
+        ("import time; time.sleep(600)", "E03", "--time-limit"),
         ("import os; os._exit(7)", "E02", "ended in the middle"),
         ("raise RuntimeError('postgresql://ada:hunter2@db/x')", "E02", "ada:(hidden)@db"),
     ] {
         let Some(scene) = Scene::tiny_with(&LINE, TABLE, extra, "") else { return };
-        let ran = scene.run(&["--time-limit", "8"]);
+        let limit = if code == "E03" { "20" } else { "300" };
+        let ran = scene.run(&["--time-limit", limit]);
         refused(&ran, 1, code, says);
         assert!(!format!("{ran:?}").contains("hunter2"), "{ran:?}");
     }
