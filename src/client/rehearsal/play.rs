@@ -378,28 +378,23 @@ pub fn verify(
 ) -> Result<(), ProjectError> {
     let start = Instant::now();
     let applied = copy.apply(sql);
-    let fault = match applied {
-        Err(said) => Some(format!("E43: the SQL does not run: {}", goal.project.redactor().line(&said, 400))),
-        Ok(()) => {
-            let state = copy.look("verified", Depth::Values, &goal.table)?.get()?;
-            let mut differ = Vec::new();
-            if !after.shape.same(&state.shape) {
-                differ.push(format!("another schema in {}", differing(after, &state)));
-            }
-            let rows = after.lost(&state);
-            if !rows.is_empty() {
-                differ.push(format!(
-                    "other data: {}",
-                    rows.into_iter().take(10).collect::<Vec<_>>().join(", ")
-                ));
-            }
-            if copy.versions(&goal.table)?.unwrap_or_default() != [goal.to] {
-                differ.push(format!("not the revision {}", goal.to));
-            }
-            let what = differ.join("; ");
-            (!what.is_empty())
-                .then(|| format!("E43: the SQL gives something else than the upgrade does: {what}"))
+    let fault = if let Err(said) = applied {
+        Some(format!("E43: the SQL does not run: {}", goal.project.redactor().line(&said, 400)))
+    } else {
+        let state = copy.look("verified", Depth::Values, &goal.table)?.get()?;
+        let mut differ = Vec::new();
+        if !after.shape.same(&state.shape) {
+            differ.push(format!("another schema in {}", differing(after, &state)));
         }
+        let rows = after.lost(&state);
+        if !rows.is_empty() {
+            differ.push(format!("other data: {}", rows.into_iter().take(10).collect::<Vec<_>>().join(", ")));
+        }
+        if copy.versions(&goal.table)?.unwrap_or_default() != [goal.to] {
+            differ.push(format!("not the revision {}", goal.to));
+        }
+        let what = differ.join("; ");
+        (!what.is_empty()).then(|| format!("E43: the SQL gives something else than the upgrade does: {what}"))
     };
     let status = if fault.is_some() { StepStatus::Failed } else { StepStatus::Passed };
     done.step("verify-sql", status, fault.map(|why| plain_line(&why, 1_000)));
