@@ -9,6 +9,8 @@ mod api;
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod bare_machine;
+#[cfg(test)]
 mod client;
 
 #[cfg(test)]
