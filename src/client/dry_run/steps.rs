@@ -79,6 +79,13 @@ pub(super) fn run(options: &Options, stop: &Stop) -> Result<Made, ProjectError> 
         name: options.project.version_table.clone(),
     };
     let at = revision_of(copy.as_ref(), &table)?;
+    if !project.history()?.revisions.iter().any(|r| r.revision == at) {
+        return Err(ProjectError::new(
+            "E20",
+            format!("the snapshot is at {at}, a revision that these scripts do not have."),
+            "Check out the release that is deployed there, or take the snapshot of the right database.",
+        ));
+    }
     let to = options.to.as_deref().unwrap_or("head");
     let (from, to) = project.resolve(options.from.as_deref().unwrap_or(&at), to)?;
     if from != at {

@@ -99,6 +99,8 @@ fn a_snapshot_that_can_t_be_rehearsed_is_told_by_its_cause() {
     refused(&run("", &["--to", "r9"]), 1, "E21", "“r9” is not in the history");
     let two = "INSERT INTO alembic_version VALUES ('r2')";
     refused(&run(two, &[]), 1, "E20", "2 revisions at once: r1, r2");
+    let unknown = "DELETE FROM alembic_version; INSERT INTO alembic_version VALUES ('feedbeef')";
+    refused(&run(unknown, &[]), 1, "E20", "at feedbeef, a revision that these scripts do not have");
     refused(&run("DELETE FROM alembic_version", &[]), 1, "E20", "has no row");
     let renamed =
         "INSERT INTO alembic_version VALUES ('r1'); ALTER TABLE alembic_version RENAME TO versions_of_us";
@@ -129,4 +131,17 @@ fn a_history_that_is_no_line_is_told_by_its_cause() {
     refused(&scene.run(&[]), 1, "E15", "no revision");
     scene.write("migrations/versions/r2.py", "revision = \"r2\"\ndown_revision = \"gone\"\n");
     refused(&scene.run(&[]), 1, "E14", "missing");
+}
+
+#[test]
+fn a_snapshot_that_changes_under_way_stops_everything() {
+    let touches = "if 'SNAP' in os.environ:\n    os.utime(os.environ['SNAP'])";
+    let Some(scene) = Scene::tiny_with(&LINE, TABLE, touches, "") else { return };
+    assert_eq!(scene.run(&[]).code, 0);
+    fs::remove_dir_all(scene.out()).expect("gone");
+    let mut command = scene.usual();
+    command.args(["--pass-env", "SNAP"]).env("SNAP", scene.snapshot());
+    let ran = ended(&command.output().expect("it runs"));
+    refused(&ran, 1, "E06", "SNAPSHOT CHANGED: trades.db");
+    assert!(!scene.out().exists(), "nothing of such a run is evidence");
 }
