@@ -139,7 +139,7 @@ fn several_heads(history: &History) -> Refusal {
     };
     let mut heads = history.heads.clone();
     heads.sort();
-    let names: Vec<_> = heads.iter().take(6).map(named).collect();
+    let list: Vec<_> = heads.iter().take(6).map(named).collect();
     let part = match heads.as_slice() {
         [one, other, ..] => branch_point(history, one, other),
         _ => None,
@@ -147,7 +147,7 @@ fn several_heads(history: &History) -> Refusal {
     let part = part.map_or("they share no revision".to_owned(), |id| format!("they part at {id}"));
     Refusal::new(
         "E10",
-        format!("the history has {} heads: {}; {part}.", heads.len(), names.join(" and ")),
+        format!("the history has {} heads: {}; {part}.", heads.len(), list.join(" and ")),
         "Merge them with `alembic merge`, or take the second one out of the release.",
     )
 }

@@ -35,7 +35,9 @@ pub struct Matched {
 pub fn form(sql: &str, dialect: Dialect) -> String {
     let words = Words::of(sql, dialect);
     let mut out = String::new();
-    for token in &words.tokens {
+    // A driver is given the semicolon at the end of a trigger, a script ends with it.
+    let end = words.tokens.iter().rposition(|t| t.kind != Tok::Semicolon).map_or(0, |at| at + 1);
+    for token in words.tokens.iter().take(end) {
         let text = token.of(sql);
         let number = text.starts_with(|c: char| c.is_ascii_digit());
         let word = match token.kind {

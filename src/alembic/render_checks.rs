@@ -127,10 +127,13 @@ fn doubled_percent(sql: &str, dialect: Dialect) -> Option<usize> {
             Tok::Text | Tok::Word | Tok::Quoted if text.contains("%%") && format_at.is_none() => {
                 return Some(line_of(sql, token.start));
             }
-            Tok::Other if text == "%" && last == Tok::Other && format_at.is_none() => {
-                if sql.get(..token.start).is_some_and(|before| before.ends_with('%')) {
-                    return Some(line_of(sql, token.start));
-                }
+            Tok::Other
+                if text == "%"
+                    && last == Tok::Other
+                    && format_at.is_none()
+                    && sql.get(..token.start).is_some_and(|before| before.ends_with('%')) =>
+            {
+                return Some(line_of(sql, token.start));
             }
             _ => {}
         }

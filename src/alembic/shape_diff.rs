@@ -9,12 +9,11 @@ use super::shape::{Column, Shape, Table};
 pub(super) fn changes(before: &Shape, after: &Shape) -> SchemaChanges {
     let mut found = SchemaChanges::default();
     for (name, table) in &after.tables {
-        match before.tables.get(name) {
-            Some(old) => table_changes(name, old, table, &mut found),
-            None => {
-                found.tables_added.push(name.clone());
-                found.indexes_added.extend(table.indexes.keys().cloned());
-            }
+        if let Some(old) = before.tables.get(name) {
+            table_changes(name, old, table, &mut found);
+        } else {
+            found.tables_added.push(name.clone());
+            found.indexes_added.extend(table.indexes.keys().cloned());
         }
     }
     for (name, table) in before.tables.iter().filter(|(name, _)| !after.tables.contains_key(*name)) {

@@ -50,7 +50,7 @@ pub(super) fn write(options: &Options, made: &Made) -> Result<Evidence, ProjectE
     let contents = [up.bytes, down.bytes, pretty(&report)?, pretty(&history)?, manifest, pretty(&backup)?];
     let mut files = Vec::new();
     let alone = options.single();
-    let folder = match (&options.out, alone.iter().any(|file| file.is_some())) {
+    let folder = match (&options.out, alone.iter().any(Option::is_some)) {
         (Some(out), _) => Some(out.clone()),
         (None, false) => Some(PathBuf::from(OUT)),
         (None, true) => None,

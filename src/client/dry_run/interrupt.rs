@@ -12,6 +12,9 @@ pub(super) fn listen() -> Stop {
         if let Ok(runtime) = runtime {
             runtime.block_on(asked_to_stop());
             asked.ask();
+            // Whoever asks twice does not want to wait for the cleaning up.
+            runtime.block_on(asked_to_stop());
+            std::process::exit(130);
         }
     });
     stop

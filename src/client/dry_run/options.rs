@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 pub struct Options {
     #[command(flatten)]
     pub project: ProjectArgs,
-    /// A SQLite file, or what pg_dump wrote. It is only ever read.
+    /// A SQLite file, or what `pg_dump` wrote. It is only ever read.
     #[arg(long, value_name = "FILE")]
     pub snapshot: PathBuf,
     /// The revision to begin at; without it, the one that the snapshot is at.
@@ -21,7 +21,7 @@ pub struct Options {
     #[arg(long, value_name = "REV")]
     pub to: Option<String>,
     /// A PostgreSQL server, without a password, where a scratch database may be made for a dump. With a password, give it
-    /// in COUNTERSIGN_SCRATCH_URL.
+    /// in `COUNTERSIGN_SCRATCH_URL`.
     #[arg(long, value_name = "URL")]
     pub scratch_url: Option<String>,
     /// Where the snapshot comes from, in words; without it, the file's name.

@@ -79,6 +79,13 @@ pub(super) fn run(options: &Options, stop: &Stop) -> Result<Made, ProjectError> 
         name: options.project.version_table.clone(),
     };
     let at = revision_of(copy.as_ref(), &table)?;
+    if !project.history()?.revisions.iter().any(|r| r.revision == at) {
+        return Err(ProjectError::new(
+            "E20",
+            format!("the snapshot is at {at}, a revision that these scripts do not have."),
+            "Check out the release that is deployed there, or take the snapshot of the right database.",
+        ));
+    }
     let to = options.to.as_deref().unwrap_or("head");
     let (from, to) = project.resolve(options.from.as_deref().unwrap_or(&at), to)?;
     if from != at {
@@ -98,29 +105,8 @@ pub(super) fn run(options: &Options, stop: &Stop) -> Result<Made, ProjectError> 
         no_downgrade: options.no_downgrade.as_deref(),
         values_after: true,
     };
-    let render = |direction| match direction {
-        Direction::Upgrade => project.render(direction, dialect, &from, &to),
-        Direction::Downgrade => project.render(direction, dialect, &to, &from),
-    };
-    // The renders are the work of other processes: they run beside the rehearsal.
-    let (upgrade, downgrade, rehearsal) = std::thread::scope(|scope| {
-        let renders = scope.spawn(|| {
-            let up = render(Direction::Upgrade);
-            let down = match &options.no_downgrade {
-                Some(reason) => Err(ProjectError::new("E50", reason.clone(), String::new())),
-                None => render(Direction::Downgrade),
-            };
-            (up, down)
-        });
-        let say = |what: &str| bar.set_message(what.to_owned());
-        let rehearsal = rehearsal::play(&goal, snapshot.as_ref(), copy.as_ref(), &say);
-        let broken =
-            |_| ProjectError::new("E04", "a thread of the dry run broke.", "Report this as a defect.");
-        bar.set_message("rendering SQL");
-        let (up, down) = renders.join().map_err(broken)?;
-        Ok::<_, ProjectError>((up, down, rehearsal))
-    })?;
-    let mut rehearsal = rehearsal?;
+    let (upgrade, downgrade, mut rehearsal) =
+        beside(options, &goal, snapshot.as_ref(), copy.as_ref(), dialect, &bar)?;
     drop(copy);
     let upgrade = stopped(upgrade)?;
     let downgrade = stopped(downgrade)?;
@@ -134,6 +120,7 @@ pub(super) fn run(options: &Options, stop: &Stop) -> Result<Made, ProjectError> 
     drop(snapshot);
     let finished_at = Env::system().now();
     Ok(Made {
+        project,
         from,
         to,
         line,
@@ -148,8 +135,39 @@ pub(super) fn run(options: &Options, stop: &Stop) -> Result<Made, ProjectError> 
         modified,
         started_at,
         finished_at,
-        project,
     })
+}
+
+type Rendered = Result<Render, ProjectError>;
+
+/// Rehearses, and renders meanwhile: the renders are the work of other processes.
+fn beside(
+    options: &Options,
+    goal: &Goal<'_>,
+    snapshot: &dyn Snapshot,
+    copy: &dyn Copy,
+    dialect: Dialect,
+    bar: &ProgressBar,
+) -> Result<(Rendered, Rendered, Rehearsal), ProjectError> {
+    let render = || -> (Rendered, Rendered) {
+        let up = goal.project.render(Direction::Upgrade, dialect, goal.from, goal.to);
+        let down = match &options.no_downgrade {
+            Some(reason) => Err(ProjectError::new("E50", reason.clone(), String::new())),
+            None => goal.project.render(Direction::Downgrade, dialect, goal.to, goal.from),
+        };
+        (up, down)
+    };
+    let (renders, rehearsal) = std::thread::scope(|scope| {
+        let renders = scope.spawn(render);
+        let say = |what: &str| bar.set_message(what.to_owned());
+        let rehearsal = rehearsal::play(goal, snapshot, copy, &say);
+        bar.set_message("rendering SQL");
+        (renders.join(), rehearsal)
+    });
+    let (up, down) = renders.map_err(|_| {
+        ProjectError::new("E04", "a thread of the dry run broke.", "Report this as a defect.")
+    })?;
+    Ok((up, down, rehearsal?))
 }
 
 /// Ctrl-C is no reason to declare that something can't be rendered.

@@ -16,7 +16,7 @@ pub struct ProjectArgs {
     /// The section of the settings, as `alembic -n`.
     #[arg(long, short, value_name = "SECTION")]
     pub name: Option<String>,
-    /// The project's own Python; without it that of $VIRTUAL_ENV, the project's .venv, or python3.
+    /// The project's own Python; without it that of `$VIRTUAL_ENV`, the project's .venv, or python3.
     #[arg(long, value_name = "PATH")]
     pub python: Option<PathBuf>,
     /// An argument for env.py, as `alembic -x`; `{url}` in it becomes the database's URL. May be repeated.
@@ -28,7 +28,7 @@ pub struct ProjectArgs {
     /// A variable of the environment that the project needs; no other is passed on. May be repeated.
     #[arg(long, value_name = "NAME")]
     pub pass_env: Vec<String>,
-    /// A variable, besides DATABASE_URL, in which the project expects the database's URL. May be repeated.
+    /// A variable, besides `DATABASE_URL`, in which the project expects the database's URL. May be repeated.
     #[arg(long, value_name = "NAME")]
     pub url_env: Vec<String>,
     /// What the project's URLs begin with, such as postgresql+psycopg2.

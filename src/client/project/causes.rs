@@ -35,7 +35,10 @@ pub(super) fn of_reading(project: &Project, fault: &Fault) -> ProjectError {
         let advice = "Delete the copy, or give one of them another identifier.";
         return ProjectError::new("E13", said, advice);
     }
-    if message.contains("Can't locate revision") || message.contains("referenced from") {
+    // A revision that another one follows is not there: Alembic stumbles over its own map.
+    let stumbled =
+        fault.kind == "KeyError" && fault.frames.last().is_some_and(|f| f.0.ends_with("script/revision.py"));
+    if stumbled || message.contains("Can't locate revision") || message.contains("referenced from") {
         let advice = "A revision file is missing, or lies outside version_locations.";
         return ProjectError::new("E14", said, advice);
     }
@@ -48,7 +51,7 @@ fn of_import(fault: &Fault, said: &str) -> ProjectError {
         (Some(module), _) => {
             format!("Install {module} into the project's Python, or say with --cwd where it is run from.")
         }
-        (None, "KeyError") if fault.frames.iter().any(|(file, ..)| file.ends_with("os.py")) => {
+        (None, "KeyError") if of_environment(fault) => {
             format!("Pass the variable on with --pass-env {}.", fault.message.trim_matches('\''))
         }
         _ => "Make the same command of Alembic work by itself first.".to_owned(),
@@ -102,8 +105,17 @@ pub(super) fn of_render(
             );
         }
     }
-    let (why, advice) = reason(text, &fault.kind);
-    ProjectError::new("E30", format!("no offline SQL{place}: {why} ({said})"), advice)
+    match reason(text, &fault.kind) {
+        Some((why, advice)) => {
+            let file = where_from(project, fault).map_or(String::new(), |place| format!(" [{place}]"));
+            ProjectError::new("E30", format!("no offline SQL{place}: {why}{file}."), advice)
+        }
+        None => ProjectError::new(
+            "E30",
+            format!("no offline SQL{place}: a migration raised an error: {said}"),
+            "Make `alembic upgrade FROM:TO --sql` work by itself, or accept the SQL that is captured online.",
+        ),
+    }
 }
 
 fn is_connection(fault: &Fault) -> bool {
@@ -111,49 +123,47 @@ fn is_connection(fault: &Fault) -> bool {
         .contains(&fault.kind.as_str())
 }
 
-fn reason(text: &str, kind: &str) -> (String, &'static str) {
+/// The known causes: why, and what to do.
+fn reason(text: &str, kind: &str) -> Option<(String, &'static str)> {
     let has = |part: &str| text.contains(part);
     if has("requires a live database connection with which to reflect the table") {
         let table = text.split("reflect the table \"").nth(1).and_then(|rest| rest.split('"').next());
-        return (
+        return Some((
             format!("batch mode has to read table {} from a live database", table.unwrap_or("?")),
             "Give batch_alter_table a copy_from, or render for the server's dialect with --dialect.",
-        );
+        ));
     }
     if has("No inspection system") || has("cannot be called while in offline mode") || has("MockConnection") {
-        return (
+        return Some((
             "the migration inspects the live database".to_owned(),
             "Write the migration without looking at the database, or accept the SQL that is captured online.",
-        );
+        ));
     }
     if has("'NoneType' object has no attribute") || has("'NoneType' object is not") {
-        return (
+        return Some((
             "the migration reads rows of the live database".to_owned(),
             "Do it in SQL (UPDATE … FROM), or accept the SQL that is captured online.",
-        );
+        ));
     }
     if has("literal") && (kind == "CompileError" || has("render")) {
-        return (
+        return Some((
             "a value has no form in SQL text".to_owned(),
             "Write the value as SQL, or set literal_binds in env.py's offline part.",
-        );
+        ));
     }
     if kind == "ModuleNotFoundError" || kind == "ImportError" || kind == "NoSuchModuleError" {
-        return (
+        return Some((
             "the driver of this dialect is missing".to_owned(),
             "Install the driver, or name the one that is there with --url-scheme.",
-        );
+        ));
     }
     if has("No support for ALTER of constraints in SQLite") {
-        return (
+        return Some((
             "SQLite can't alter constraints".to_owned(),
             "Use batch mode, or render for the server's dialect with --dialect.",
-        );
+        ));
     }
-    (
-        "a migration raised an error".to_owned(),
-        "Make the migration render (`alembic upgrade FROM:TO --sql`), or accept the SQL that is captured online.",
-    )
+    None
 }
 
 /// The revision whose file the exception came through.
@@ -162,24 +172,35 @@ pub(super) fn in_revision(project: &Project, fault: &Fault) -> Option<String> {
     fault.frames.iter().rev().find_map(|(file, ..)| of(file)).map(|l| l.revision.revision.clone())
 }
 
+/// Somebody looked for a variable in the environment, which is not there.
+fn of_environment(fault: &Fault) -> bool {
+    let in_os = |file: &Path| file.ends_with("os.py") || file.as_os_str() == "<frozen os>";
+    fault.frames.last().is_some_and(|(file, _, function)| in_os(file) && function == "__getitem__")
+}
+
 /// The exception in one line, with the place in the project it came from.
 pub(super) fn said(project: &Project, fault: &Fault) -> String {
+    let text = project.redactor.line(&without_values(&fault.message), 300);
+    let text = if text.is_empty() { fault.kind.clone() } else { format!("{}: {text}", fault.kind) };
+    where_from(project, fault).map_or(text.clone(), |place| format!("{text} [{place}]"))
+}
+
+/// File and line of the innermost frame that is the project's own.
+fn where_from(project: &Project, fault: &Fault) -> Option<String> {
     let ours = |file: &Path| {
-        file.starts_with(&project.script_location)
+        // Empty until it is known.
+        let scripts = !project.script_location.as_os_str().is_empty();
+        (scripts && file.starts_with(&project.script_location))
             || (file.starts_with(&project.dir)
                 && !file.components().any(|c| c.as_os_str() == "site-packages"))
     };
-    let place = fault.frames.iter().rev().find(|(file, ..)| ours(file)).map(|(file, line, _)| {
-        let below = file.strip_prefix(&project.dir).or_else(|_| file.strip_prefix(&project.script_location));
-        let below = below.unwrap_or(file).display().to_string();
-        line.map_or(below.clone(), |line| format!("{below}, line {line}"))
-    });
-    let text = project.redactor.line(&without_values(&fault.message), 300);
-    let text = if text.is_empty() { fault.kind.clone() } else { format!("{}: {text}", fault.kind) };
-    place.map_or(text.clone(), |place| format!("{text} [{place}]"))
+    let (file, line, _) = fault.frames.iter().rev().find(|(file, ..)| ours(file))?;
+    let below = file.strip_prefix(&project.dir).or_else(|_| file.strip_prefix(&project.script_location));
+    let below = below.unwrap_or(file).display().to_string();
+    Some(line.map_or(below.clone(), |line| format!("{below}, line {line}")))
 }
 
-/// SQLAlchemy adds the statement's parameters and PostgreSQL the values of a key: rows of people, which don't belong into
+/// `SQLAlchemy` adds the statement's parameters and PostgreSQL the values of a key: rows of people, which don't belong into
 /// a report and differ from snapshot to snapshot.
 fn without_values(message: &str) -> String {
     let mut kept = String::new();
@@ -190,7 +211,7 @@ fn without_values(message: &str) -> String {
         match line.split_once(")=(") {
             Some((before, after)) => {
                 let rest = after.split_once(')').map_or("", |(_, rest)| rest);
-                kept.push_str(&format!("{before})=(…){rest}"));
+                kept.extend([before, ")=(…)", rest]);
             }
             None => kept.push_str(line),
         }

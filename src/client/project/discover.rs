@@ -268,6 +268,17 @@ fn notice(project: &mut Project, warnings: &[String]) -> Result<(), ProjectError
     if bases > 1 {
         found.push(Warning::new("E12", format!("the history has {bases} bases, so it is not one line")));
     }
+    let children = |id: &str| {
+        let follows = |l: &&Listed| l.revision.down_revisions.iter().any(|down| down == id);
+        project.revisions.iter().filter(follows).count()
+    };
+    let branches = project.revisions.iter().filter(|l| children(&l.revision.revision) > 1).count();
+    let merges = project.revisions.iter().filter(|l| l.revision.down_revisions.len() > 1).count();
+    if branches + merges > 0 {
+        // Those in the way are refused, so that these lie outside.
+        let text = format!("the history has {branches} branch points and {merges} merges outside this range");
+        found.push(Warning::new("E11", text));
+    }
     project.warnings = found;
     Ok(())
 }

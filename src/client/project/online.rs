@@ -114,12 +114,12 @@ pub(super) fn online(
             let revision = revision
                 .or_else(|| causes::in_revision(project, &fault))
                 .or_else(|| online.revisions.last().map(|(id, _)| id.clone()));
-            let message = match revision {
-                Some(_) => causes::said(project, &fault),
-                // Before any migration: the project itself does not come up.
-                None => return Err(causes::of_running(project, &fault)),
-            };
             let missing = fault.message.contains("has no attribute 'downgrade'");
+            // Alembic looks for every downgrade() before it runs the first.
+            let message = match revision {
+                None if !missing => return Err(causes::of_running(project, &fault)),
+                _ => causes::said(project, &fault),
+            };
             online.failure = Some(Failure {
                 no_way_back: direction == Direction::Downgrade
                     && (fault.kind == "NotImplementedError" || missing),

@@ -143,6 +143,9 @@ fn once(
         };
         ProjectError::new(code, format!("{} SQL: {why}.", direction.name()), advice)
     })?;
+    // Only what can be believed loses the name of a part.
+    std::fs::rename(&sql, sql.with_extension("sql"))
+        .map_err(|e| ProjectError::io("a private file could not be used", &e))?;
     Ok(text)
 }
 

@@ -59,7 +59,7 @@ MARKS = {
 }
 
 
-def literal(value):
+def literal(value, dialect):
     if value is None:
         return "NULL"
     if value is True or value is False:
@@ -67,13 +67,14 @@ def literal(value):
     if isinstance(value, (int, float)):
         return repr(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return "X'" + bytes(value).hex() + "'"
+        text = bytes(value).hex()
+        return "'\\x" + text + "'" if dialect == "postgresql" else "X'" + text + "'"
     if isinstance(value, (dict, list, tuple)):
         value = json.dumps(value, default=str)
     return "'" + str(value).replace("'", "''") + "'"
 
 
-def rendered(statement, parameters, style):
+def rendered(statement, parameters, style, dialect):
     """The statement with its parameters written into it."""
     if not parameters or style not in MARKS:
         return statement
@@ -86,10 +87,10 @@ def rendered(statement, parameters, style):
         if not parts.get("mark"):
             return found.group().replace("%%", "%") if style in ("format", "pyformat") else found.group()
         if parts.get("name") is not None:
-            return literal(parameters[parts["name"]])
+            return literal(parameters[parts["name"]], dialect)
         if parts.get("at") is not None:
-            return literal(parameters[int(parts["at"]) - 1])
-        return literal(next(rest))
+            return literal(parameters[int(parts["at"]) - 1], dialect)
+        return literal(next(rest), dialect)
 
     try:
         return MARKS[style].sub(put, statement)
@@ -316,9 +317,9 @@ def listen(events, losses):
             return
         ms = round((time.monotonic() - getattr(context, "_countersign_start", time.monotonic())) * 1000, 3)
         rows = cursor.rowcount if isinstance(cursor.rowcount, int) else -1
-        style = connection.dialect.paramstyle
+        style, name = connection.dialect.paramstyle, connection.dialect.name
         many = parameters if executemany else [parameters]
-        texts = [rendered(statement, p, style) for p in many]
+        texts = [rendered(statement, p, style, name) for p in many]
         events.put("statement", number=events.count, text=statement, sql=texts, ms=ms, rows=rows)
         if losses:
             losses.after(connection, statement, rows)

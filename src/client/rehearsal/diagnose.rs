@@ -20,7 +20,7 @@ pub(super) fn remains(
 ) -> String {
     let mut said = String::new();
     if let Some(rows) = failure.and_then(|f| rows_in_the_way(copy, before, f, dialect)) {
-        said.push_str(&format!(". In the way: {rows}"));
+        said = format!(". In the way: {rows}");
     }
     let at = copy.versions(&goal.table).ok().flatten().unwrap_or_default();
     let at = if at.is_empty() { "no revision".to_owned() } else { at.join(", ") };
@@ -32,11 +32,10 @@ pub(super) fn remains(
     half.extend(changes.columns_dropped.iter().map(|column| format!("column {column} is gone")));
     half.truncate(12);
     if half.is_empty() {
-        said.push_str(&format!(". The copy was left at {at}, with the schema that it had"));
+        format!("{said}. The copy was left at {at}, with the schema that it had")
     } else {
-        said.push_str(&format!(". The copy was left at {at}, yet {}", half.join(", ")));
+        format!("{said}. The copy was left at {at}, yet {}", half.join(", "))
     }
-    said
 }
 
 /// Rows that a constraint refuses, told by their keys: values may be nobody's business.

@@ -14,10 +14,10 @@ use crate::client::project::{Project, ProjectError};
 use crate::clock::Env;
 use crate::sql::dialect::Dialect;
 
-/// What pg_dump wrote.
+/// What `pg_dump` wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dump {
-    /// For pg_restore: custom or tar.
+    /// For `pg_restore`: custom or tar.
     Archive,
     /// For psql.
     Plain,

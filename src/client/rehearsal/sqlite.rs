@@ -73,7 +73,7 @@ fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
     let mut uri = String::from("file:");
     for byte in path.to_string_lossy().bytes() {
         match byte {
-            b'%' | b'?' | b'#' => uri.push_str(&format!("%{byte:02X}")),
+            b'%' | b'?' | b'#' => uri.extend(["%", &hex::encode_upper([byte])]),
             _ => uri.push(char::from(byte)),
         }
     }

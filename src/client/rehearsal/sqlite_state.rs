@@ -122,7 +122,7 @@ fn table(connection: &Connection, name: &str, sql: &str) -> Result<Table> {
         let mut rules = String::new();
         for (rule, word) in [(update, "on update"), (delete, "on delete")] {
             if rule != "NO ACTION" {
-                rules.push_str(&format!(" {word} {}", rule.to_lowercase()));
+                rules = format!("{rules} {word} {}", rule.to_lowercase());
             }
         }
         let entry = keys.entry(row.get(0)?).or_insert((parent, Vec::new(), Vec::new(), rules));
@@ -180,17 +180,16 @@ fn hash(value: ValueRef<'_>) -> u64 {
             hasher.write_u8(1);
             hasher.write_i64(number);
         }
-        ValueRef::Real(number) => match whole(number) {
+        ValueRef::Real(number) => {
             // 1 and 1.0 are one value to SQLite.
-            Some(number) => {
+            if let Some(number) = whole(number) {
                 hasher.write_u8(1);
                 hasher.write_i64(number);
-            }
-            None => {
+            } else {
                 hasher.write_u8(2);
                 hasher.write_u64(number.to_bits());
             }
-        },
+        }
         ValueRef::Text(text) => {
             hasher.write_u8(3);
             hasher.write(text);

@@ -1,5 +1,6 @@
 //! What a database holds at one moment: its shape, its rows in numbers and checksums, its faults.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use crate::alembic::report::Orphans;
@@ -66,15 +67,11 @@ impl State {
                 .filter(|(_, was, is)| was != is)
                 .collect();
             for (column, was, is) in &differ {
-                lost.push(if was.not_null > is.not_null {
-                    format!("{name}.{column} ({} lost)", counted(was.not_null - is.not_null, "value"))
-                } else if was.not_null < is.not_null {
-                    format!(
-                        "{name}.{column} ({} that was NULL)",
-                        counted(is.not_null - was.not_null, "value")
-                    )
-                } else {
-                    format!("{name}.{column} (other values)")
+                let values = counted(was.not_null.abs_diff(is.not_null), "value");
+                lost.push(match was.not_null.cmp(&is.not_null) {
+                    Ordering::Greater => format!("{name}.{column} ({values} lost)"),
+                    Ordering::Less => format!("{name}.{column} ({values} where NULL was)"),
+                    Ordering::Equal => format!("{name}.{column} (other values)"),
                 });
             }
             let same_columns = before.columns.keys().eq(after.columns.keys());
