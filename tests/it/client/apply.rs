@@ -32,7 +32,13 @@ fn sqlalchemy(url: &str) -> String {
     let rest = url.split_once("://").expect("an address").1;
     let (user, rest) = rest.split_once('@').expect("a user");
     let (host, database) = rest.split('?').next().unwrap_or_default().rsplit_once('/').expect("a database");
-    let host = host.split(':').next().unwrap_or_default().replace("%2F", "/").replace("%2D", "-").replace("%2E", ".");
+    let host = host
+        .split(':')
+        .next()
+        .unwrap_or_default()
+        .replace("%2F", "/")
+        .replace("%2D", "-")
+        .replace("%2E", ".");
     format!("postgresql+psycopg://{user}@/{database}?host={host}")
 }
 
