@@ -4,14 +4,19 @@
 //! nothing recurses on what it reads, nothing panics. May not enter: I/O, clocks, a database.
 
 pub mod classify;
+pub mod colour;
 pub mod dialect;
 pub mod diff;
+pub mod effect;
 pub mod excerpt;
 pub mod findings;
 pub mod hidden;
 pub mod lex;
+pub mod moved;
 pub mod normalise;
+pub mod outline;
 mod rebuild;
 mod rules;
 mod rules_alter;
 pub mod split;
+pub mod words;
