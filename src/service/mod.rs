@@ -24,6 +24,7 @@ mod grant;
 pub mod idempotency;
 pub mod incidents;
 pub mod journal;
+pub mod marks;
 pub mod notices;
 pub mod policies;
 pub mod queue;
@@ -68,6 +69,8 @@ pub struct Services {
     pub(crate) policies: PolicyCache,
     queue_counts: queue::QueueCounts,
     kept_notices: notices::KeptNotices,
+    kept_differences: diff::KeptDifferences,
+    known_to_show: marks::KnownToShow,
 }
 
 impl Services {
@@ -81,6 +84,8 @@ impl Services {
             policies: PolicyCache::default(),
             queue_counts: queue::QueueCounts::default(),
             kept_notices: notices::KeptNotices::default(),
+            kept_differences: diff::KeptDifferences::default(),
+            known_to_show: marks::KnownToShow::default(),
         }
     }
 

@@ -67,7 +67,7 @@ impl Lines {
             starts.push(number(text.len()));
         }
         if starts.len() > MAX_LINES + 1 || u32::try_from(text.len()).is_err() {
-            let lines = text.iter().filter(|byte| **byte == b'\n').count() + usize::from(!ended);
+            let lines = text.split(|byte| *byte == b'\n').count() - usize::from(ended);
             return Err(TooManyLines { lines });
         }
         Ok(Self { starts, ended })
@@ -171,19 +171,24 @@ pub fn diff(old: &[u8], new: &[u8], limit: Duration) -> Result<LineDiff, TooMany
     let coarse = Instant::now() > deadline;
     let mut changes = changes(&matches, &old_ids, &new_ids);
     for at in 0..changes.len() {
-        let before = at.checked_sub(1).and_then(|at| changes.get(at)).map_or((0, 0), |c| (c.old.end, c.new.end));
-        let after = changes.get(at + 1).map_or((number(old_ids.len()), number(new_ids.len())), |c| {
-            (c.old.start, c.new.start)
-        });
+        let before =
+            at.checked_sub(1).and_then(|at| changes.get(at)).map_or((0, 0), |c| (c.old.end, c.new.end));
+        let after = changes
+            .get(at + 1)
+            .map_or((number(old_ids.len()), number(new_ids.len())), |c| (c.old.start, c.new.start));
         let Some(change) = changes.get_mut(at) else { break };
         // A line that is the same must stay on either side, or two changes would touch.
         let room = (change.new.start - before.1, after.1 - change.new.end);
         let (first, last) = (at == 0, after == (number(old_ids.len()), number(new_ids.len())));
         let room = (room.0.saturating_sub(u32::from(!first)), room.1.saturating_sub(u32::from(!last)));
         if change.old.is_empty() {
-            slide(&mut change.new, &mut change.old, &new_ids, room, |l| cut_after(new.get(new_lines.span(l))));
+            slide(&mut change.new, &mut change.old, &new_ids, room, |l| {
+                cut_after(new.get(new_lines.span(l)))
+            });
         } else if change.new.is_empty() {
-            slide(&mut change.old, &mut change.new, &old_ids, room, |l| cut_after(old.get(old_lines.span(l))));
+            slide(&mut change.old, &mut change.new, &old_ids, room, |l| {
+                cut_after(old.get(old_lines.span(l)))
+            });
         }
     }
     Ok(LineDiff { old: old_lines, new: new_lines, changes, coarse })
@@ -192,16 +197,16 @@ pub fn diff(old: &[u8], new: &[u8], limit: Duration) -> Result<LineDiff, TooMany
 /// Numbers instead of lines: the same number, the same bytes.
 fn name(old: &[u8], old_lines: &Lines, new: &[u8], new_lines: &Lines) -> (Vec<u32>, Vec<u32>) {
     let mut known: HashMap<&[u8], u32> = HashMap::with_capacity(old_lines.starts.len());
-    fn of<'a>(text: &'a [u8], lines: &Lines, known: &mut HashMap<&'a [u8], u32>) -> Vec<u32> {
-        (0..lines.count())
-            .map(|line| {
-                let next = number(known.len());
-                *known.entry(text.get(lines.whole(line)).unwrap_or_default()).or_insert(next)
-            })
-            .collect()
-    }
-    let old = of(old, old_lines, &mut known);
-    (old, of(new, new_lines, &mut known))
+    let mut of = |text, lines| name_side(text, lines, &mut known);
+    (of(old, old_lines), of(new, new_lines))
+}
+
+fn name_side<'a>(text: &'a [u8], lines: &Lines, known: &mut HashMap<&'a [u8], u32>) -> Vec<u32> {
+    let id = |line| {
+        let next = number(known.len());
+        *known.entry(text.get(lines.whole(line)).unwrap_or_default()).or_insert(next)
+    };
+    (0..lines.count()).map(id).collect()
 }
 
 fn number(index: usize) -> u32 {
@@ -235,7 +240,8 @@ fn matching(old: &[u32], new: &[u32], deadline: Instant) -> Vec<(u32, u32)> {
     let mut pairs: Vec<(u32, u32)> = (0..head).map(|at| (number(at), number(at))).collect();
     for op in capture_diff_slices_deadline(Algorithm::Patience, &old_kept, &new_kept, Some(deadline)) {
         if let DiffOp::Equal { old_index, new_index, len } = op {
-            let both = (0..len).filter_map(|i| Some((*old_at.get(old_index + i)?, *new_at.get(new_index + i)?)));
+            let both =
+                (0..len).filter_map(|i| Some((*old_at.get(old_index + i)?, *new_at.get(new_index + i)?)));
             pairs.extend(both);
         }
     }
@@ -378,9 +384,11 @@ impl LineDiff {
         let changes = self.changes.get(hunk.changes.clone()).unwrap_or_default();
         let (mut old, mut new) = (hunk.old.start, hunk.new.start);
         changes.iter().cloned().chain([end]).flat_map(move |change| {
-            let same = (old..change.old.start)
-                .zip(new..change.new.start)
-                .map(|(old, new)| Row { tag: Tag::Equal, old: Some(old), new: Some(new) });
+            let same = (old..change.old.start).zip(new..change.new.start).map(|(old, new)| Row {
+                tag: Tag::Equal,
+                old: Some(old),
+                new: Some(new),
+            });
             (old, new) = (change.old.end, change.new.end);
             let gone = change.old.map(|old| Row { tag: Tag::Delete, old: Some(old), new: None });
             let come = change.new.map(|new| Row { tag: Tag::Insert, old: None, new: Some(new) });

@@ -174,7 +174,8 @@ fn files_without_a_line_in_common_need_no_search() {
 /// Every two versions of the corpus in one dialect, either way.
 fn corpus() -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
-    let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/corpus/sql")];
+    let mut folders =
+        vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/corpus/sql")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -227,7 +228,8 @@ fn patch_and_git_apply_take_it() {
         std::fs::write(&patch_file, patch(old, new, 3)).unwrap();
         for tool in [["patch", "-p1", "-s", "-i"].as_slice(), &["git", "apply"]] {
             std::fs::write(&file, old).unwrap();
-            let run = Command::new(tool[0]).args(&tool[1..]).arg(&patch_file).current_dir(dir.path()).output();
+            let run =
+                Command::new(tool[0]).args(&tool[1..]).arg(&patch_file).current_dir(dir.path()).output();
             // Neither tool is needed to build or to run.
             let Ok(run) = run else { continue };
             assert!(

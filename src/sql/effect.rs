@@ -80,7 +80,8 @@ fn judge(
 /// The words that touch these lines, and the one after them.
 fn part<'a, 'b>(words: &'a [Word<'b>], lines: &Lines, range: &std::ops::Range<u32>) -> &'a [Word<'b>] {
     let bytes = if range.is_empty() {
-        let at = lines.whole(range.start).start.max(range.start.checked_sub(1).map_or(0, |l| lines.whole(l).end));
+        let at =
+            lines.whole(range.start).start.max(range.start.checked_sub(1).map_or(0, |l| lines.whole(l).end));
         at..at
     } else {
         lines.whole(range.start).start..lines.whole(range.end - 1).end

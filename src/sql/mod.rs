@@ -18,5 +18,6 @@ pub mod outline;
 mod rebuild;
 mod rules;
 mod rules_alter;
+pub mod shown;
 pub mod split;
 pub mod words;

@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn a_statement_that_moved_is_found_by_its_words() {
-        let (a, b, c) = ("CREATE TABLE a (x int);\n", "CREATE TABLE b\n  (x int);\n", "CREATE TABLE c (x int);\n");
+        let (a, b, c) =
+            ("CREATE TABLE a (x int);\n", "CREATE TABLE b\n  (x int);\n", "CREATE TABLE c (x int);\n");
         assert_eq!(moves(&[a, b, c].concat(), &[c, a, b].concat()), [(3, 0)]);
         assert_eq!(moves(&[a, b, c].concat(), &[a, c, b].concat()).len(), 1);
         assert_eq!(moves(&[a, b].concat(), &[a, b].concat()), []);

@@ -9,7 +9,16 @@ use super::split::statements;
 
 /// Words of a statement that tell what it is, and what it is not.
 const PASSED_OVER: [&str; 10] = [
-    "UNIQUE", "OR", "REPLACE", "TEMP", "TEMPORARY", "UNLOGGED", "GLOBAL", "LOCAL", "MATERIALIZED", "RECURSIVE",
+    "UNIQUE",
+    "OR",
+    "REPLACE",
+    "TEMP",
+    "TEMPORARY",
+    "UNLOGGED",
+    "GLOBAL",
+    "LOCAL",
+    "MATERIALIZED",
+    "RECURSIVE",
 ];
 
 /// First words that say nothing without the next one.
@@ -105,7 +114,9 @@ fn label(sql: &str, dialect: Dialect) -> String {
         .filter(|word| word.len() <= 20 && !PASSED_OVER.contains(&word.as_str()));
     let Some(first) = words.next() else { return "other".to_owned() };
     match words.next() {
-        Some(second) if PAIRED.contains(&first.as_str()) && second.bytes().all(|b| b.is_ascii_uppercase()) => {
+        Some(second)
+            if PAIRED.contains(&first.as_str()) && second.bytes().all(|b| b.is_ascii_uppercase()) =>
+        {
             format!("{first} {second}")
         }
         _ => first,

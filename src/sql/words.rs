@@ -87,7 +87,7 @@ fn push(list: &mut Vec<Range<usize>>, range: Range<usize>) {
         return;
     }
     match list.last_mut() {
-        Some(last) if last.end == range.start => last.end = range.end,
+        Some(before) if before.end == range.start => before.end = range.end,
         _ => list.push(range),
     }
 }
