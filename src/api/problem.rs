@@ -218,6 +218,7 @@ impl From<ServiceError> for Problem {
                 problem.retry_after = Some(seconds);
                 problem
             }
+            ServiceError::ClockBehind => Self::new(StatusCode::SERVICE_UNAVAILABLE, "clock-uncertain", words),
             ServiceError::Busy => {
                 let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", words);
                 problem.retry_after = Some(1);

@@ -19,13 +19,13 @@ use crate::service::tests::replay;
 use crate::service::tickets::Filter;
 
 on_both_engines! {
-    on_a_thursday_before_the_window,
-    on_a_tuesday_inside_the_window,
-    on_a_wednesday_night,
-    on_a_saturday,
+    rule_31_on_a_thursday_before_the_window,
+    rule_31_on_a_tuesday_inside_the_window,
+    rule_31_on_a_wednesday_night,
+    rule_31_on_a_saturday,
 }
 
-async fn on_a_thursday_before_the_window(services: &Services, clock: &PlayedClock) {
+async fn rule_31_on_a_thursday_before_the_window(services: &Services, clock: &PlayedClock) {
     let demo = Demo::at(services, clock, "2025-11-20T12:00:00Z").await;
     demo.has_every_phase();
     demo.lets_everybody_in().await;
@@ -33,17 +33,17 @@ async fn on_a_thursday_before_the_window(services: &Services, clock: &PlayedCloc
     demo.keeps_its_run_alive(clock).await;
 }
 
-async fn on_a_tuesday_inside_the_window(services: &Services, clock: &PlayedClock) {
+async fn rule_31_on_a_tuesday_inside_the_window(services: &Services, clock: &PlayedClock) {
     Demo::at(services, clock, "2025-11-18T14:30:00Z").await.has_every_phase();
 }
 
 /// Market data's window is open, and staging's last Tuesday was yesterday: too late to have been watched for a day.
-async fn on_a_wednesday_night(services: &Services, clock: &PlayedClock) {
+async fn rule_31_on_a_wednesday_night(services: &Services, clock: &PlayedClock) {
     Demo::at(services, clock, "2025-11-19T02:30:00Z").await.has_every_phase();
 }
 
 /// Over a change of year, and a change of the clocks in none of the zones.
-async fn on_a_saturday(services: &Services, clock: &PlayedClock) {
+async fn rule_31_on_a_saturday(services: &Services, clock: &PlayedClock) {
     Demo::at(services, clock, "2026-01-03T23:59:59Z").await.has_every_phase();
 }
 

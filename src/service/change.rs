@@ -1,5 +1,7 @@
 //! The frame of every act on a ticket: lock, load under the lock, let the domain decide, write, audit, commit.
 
+use jiff::SignedDuration;
+
 use super::{ServiceError, Services};
 use crate::domain::audit::Event;
 use crate::domain::dossier::Dossier;
@@ -12,7 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::transition::{self, Action, Decision};
 use crate::domain::user::{Actor, Via};
 use crate::store::dossier::{self, Which};
-use crate::store::{Conn, Tx, actors, apply_tokens, gate_epoch, runs, tickets};
+use crate::store::{Conn, Tx, actors, apply_tokens, audit, gate_epoch, runs, tickets};
 
 /// What an act has to keep still.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +26,9 @@ pub(crate) enum Lock<'a> {
     /// The ticket, this stage's environment, and that row: releasing and redeeming.
     Environment(&'a str),
 }
+
+/// How far replicas' clocks may differ before windows and lifetimes mean nothing.
+const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(5);
 
 /// An act under way. Dropping it undoes everything.
 pub(crate) struct Change {
@@ -55,6 +60,10 @@ impl Services {
                     .ok_or(ServiceError::NotFound("stage"))?;
                 tickets::lock_environment(&mut tx, environment).await?;
                 gate_epoch::raise(&mut tx).await.map(drop)?;
+                // A clock that was set back would open a window again that has closed.
+                if audit::newest_at(&mut tx).await?.is_some_and(|last| self.now() + CLOCK_SLACK < last) {
+                    return Err(ServiceError::ClockBehind);
+                }
                 // Expired tokens hold the one place that an outstanding token has; make room for the next.
                 for token in apply_tokens::expire(&mut tx, environment, self.now()).await? {
                     events.push(self.event("token.expired", None).with("token", token.to_string()));

@@ -32,6 +32,11 @@ pub enum ServiceError {
     TooLarge { limit: u64 },
     #[error("Too many attempts. Try again in {seconds} s.")]
     Throttled { seconds: u64 },
+    /// The clock runs behind what the log already holds: no window can be trusted until it is right again.
+    #[error(
+        "The server's clock is behind its own audit log; nothing was recorded. Whoever runs the portal has to set it right."
+    )]
+    ClockBehind,
     /// Trying again in a moment can help.
     #[error("The portal is busy; nothing was recorded. Try again in a moment.")]
     Busy,

@@ -73,6 +73,11 @@ pub async fn head(conn: &mut impl Conn) -> Result<i64, StoreError> {
     conn.sql("SELECT next_seq FROM audit_head WHERE id = 1").one().await
 }
 
+/// When the newest event happened; none in an empty log.
+pub async fn newest_at(conn: &mut impl Conn) -> Result<Option<Timestamp>, StoreError> {
+    conn.sql("SELECT at FROM audit_events ORDER BY seq DESC LIMIT 1").optional().await
+}
+
 /// Events after `after`, in order.
 pub async fn after(conn: &mut impl Conn, after: i64, limit: i64) -> Result<Vec<Entry>, StoreError> {
     conn.sql(

@@ -173,7 +173,20 @@ fn sqlite_path(url: &str) -> Result<&Path, StoreError> {
     Ok(Path::new(path))
 }
 
+/// Makes the file with nobody's rights but the owner's, whatever the umask; SQLite gives its log the file's own mode.
+fn create_private(path: &Path) -> Result<(), StoreError> {
+    let mut file = std::fs::OpenOptions::new();
+    file.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
+    match file.open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(sqlx::Error::Io(error).into()),
+        _ => Ok(()),
+    }
+}
+
 async fn open_sqlite(path: &Path, options: OpenOptions) -> Result<Pools, StoreError> {
+    create_private(path)?;
     let connect = SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)

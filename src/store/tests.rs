@@ -346,3 +346,19 @@ async fn a_batch_that_breaks_leaves_good_connections(test: &TestDb) {
         assert_eq!(read.sql("SELECT COUNT(*) FROM item").one::<i64>().await.unwrap(), 2);
     }
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_new_file_and_its_log_are_the_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let test = TestDb::sqlite().await;
+    let mut tx = test.db.write().await.unwrap();
+    tx.sql("CREATE TABLE t (x INTEGER)").run().await.unwrap();
+    tx.commit_unaudited("a test").await.unwrap();
+    let path = test.url.strip_prefix("sqlite:").unwrap();
+    for file in [path.to_owned(), format!("{path}-wal")] {
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{file}");
+    }
+}

@@ -164,6 +164,7 @@ impl From<ServiceError> for Failure {
                 failure.0.retry_after = Some(*seconds);
                 failure
             }
+            ServiceError::ClockBehind => told(StatusCode::SERVICE_UNAVAILABLE, "The clock can’t be trusted"),
             ServiceError::Busy => {
                 let mut failure = Self::of(StatusCode::SERVICE_UNAVAILABLE);
                 failure.0.retry_after = Some(1);

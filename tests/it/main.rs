@@ -8,6 +8,8 @@ mod admin;
 mod api;
 #[cfg(test)]
 mod architecture;
+#[cfg(test)]
+mod bare_machine;
 
 #[cfg(test)]
 mod http;

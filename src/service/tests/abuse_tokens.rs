@@ -25,6 +25,7 @@ on_both_engines! {
     a14_what_runs_is_what_was_approved_or_nothing_runs,
     b01_the_secret_is_nowhere_in_the_database,
     b03_of_many_redeemers_one_wins,
+    b05_a_clock_that_was_set_back_opens_nothing,
     b07_another_database_is_refused,
     b08_a_gate_that_shuts_after_the_release_shuts_the_redemption,
     c02_no_act_without_its_event,
@@ -94,6 +95,20 @@ async fn b03_of_many_redeemers_one_wins(services: &Services, clock: &PlayedClock
     }
     assert_eq!(scene.facts("staging").await.this.runs.len(), 1);
     replay::check(services).await;
+}
+
+async fn b05_a_clock_that_was_set_back_opens_nothing(services: &Services, clock: &PlayedClock) {
+    let scene = Scene::new(services, clock).await;
+    scene.ready().await;
+    let released = scene.release("staging").await.unwrap();
+    let now = services.now();
+    clock.set(now - jiff::SignedDuration::from_secs(6));
+    let outcome = services.redeem(&scene.ci, released.secret.reveal(), presented(&released), None).await;
+    assert!(matches!(outcome, Err(ServiceError::ClockBehind)), "{outcome:?}");
+    assert!(matches!(scene.release("staging").await, Err(ServiceError::ClockBehind)));
+    // Replicas differ by less than that every day.
+    clock.set(now - jiff::SignedDuration::from_secs(4));
+    services.redeem(&scene.ci, released.secret.reveal(), presented(&released), None).await.unwrap();
 }
 
 async fn b07_another_database_is_refused(services: &Services, clock: &PlayedClock) {

@@ -20,7 +20,7 @@ fn address(path: &str) -> String {
 }
 
 crate::on_both_engines! {
-    async fn nobody_gets_further_than_the_table_says(engine: Engine) {
+    async fn rule_25_nobody_gets_further_than_the_table_says(engine: Engine) {
         let portal = Portal::open(engine).await;
         portal.file().await;
         let session = portal.services.sign_in(

@@ -72,7 +72,7 @@ crate::on_both_engines! {
         assert_eq!(got.header("content-type"), "application/octet-stream");
     }
 
-    async fn uploads_have_bounds(engine: Engine) {
+    async fn rule_24_uploads_have_bounds(engine: Engine) {
         let portal = Portal::open(engine).await;
         portal.file().await;
         let path = format!("{STAGE}/artifacts/other");
@@ -106,6 +106,21 @@ crate::on_both_engines! {
                 assert!([200, 201, 422].contains(&answer.status), "{kind} {from}: {}", answer.text());
             }
         }
+    }
+
+    async fn rule_22_an_unknown_version_is_kept_and_told_as_what_blocks(engine: Engine) {
+        let portal = Portal::open(engine).await;
+        portal.file().await;
+        let report = String::from_utf8(file(ArtifactKind::DryRunReport).to_vec()).expect("text");
+        let newer = report.replacen("\"version\": 1", "\"version\": 2", 1);
+        assert_ne!(newer, report);
+        let sent = portal.call("PUT", &format!("{STAGE}/artifacts/dry-run-report")).body(newer).send().await;
+        assert_eq!(sent.status, 201, "{}", sent.text());
+        let gates = portal.call("GET", &format!("{STAGE}/gates")).send().await.json();
+        let gate = gates["gates"].as_array().expect("gates").iter().find(|gate| gate["key"] == "dry-run");
+        let gate = gate.expect("the dry run's gate");
+        assert_eq!(gate["status"], "blocked");
+        assert!(gate["reason"].as_str().is_some_and(|reason| reason.contains("version 2")), "{gate}");
     }
 
     async fn two_versions_are_compared(engine: Engine) {

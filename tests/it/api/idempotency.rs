@@ -18,7 +18,7 @@ crate::on_both_engines! {
         assert_eq!(list["items"].as_array().expect("tickets").len(), 1);
     }
 
-    async fn another_request_under_the_same_key_is_refused(engine: Engine) {
+    async fn rule_16_another_request_under_the_same_key_is_refused(engine: Engine) {
         let portal = Portal::open(engine).await;
         let number = portal.file().await;
         let mut other = new_ticket();

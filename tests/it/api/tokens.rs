@@ -15,7 +15,7 @@ async fn open_window(engine: Engine) -> (Portal, String) {
 }
 
 crate::on_both_engines! {
-    async fn redeeming_tells_every_refusal_apart(engine: Engine) {
+    async fn rule_25_redeeming_tells_every_refusal_apart(engine: Engine) {
         let (portal, number) = open_window(engine).await;
         let redeem = "/apply-tokens/redeem";
         let tokens = format!("/tickets/{number}/stages/staging/apply-tokens");
@@ -76,7 +76,7 @@ crate::on_both_engines! {
         assert_eq!(statement["predicate"]["run"], first.json()["run"]["id"]);
     }
 
-    async fn a_redemption_repeated_with_its_key_is_the_same_run(engine: Engine) {
+    async fn rule_16_a_redemption_repeated_with_its_key_is_the_same_run(engine: Engine) {
         let (portal, number) = open_window(engine).await;
         let released = portal.release(&number, "staging").await;
         let body = redemption(&released);
@@ -106,7 +106,7 @@ crate::on_both_engines! {
         assert_eq!(statuses, [200, 409, 409, 409, 409, 409, 409, 409]);
     }
 
-    async fn the_secret_of_a_release_is_not_in_a_repetition(engine: Engine) {
+    async fn rule_16_the_secret_of_a_release_is_not_in_a_repetition(engine: Engine) {
         let (portal, number) = open_window(engine).await;
         let path = format!("/tickets/{number}/stages/staging/apply-tokens");
         let first = portal.call("POST", &path).key("release-1").send().await;

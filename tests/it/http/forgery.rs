@@ -39,7 +39,7 @@ async fn theme(browser: &Anonymous, csrf: &str, headers: &[(&'static str, String
 }
 
 on_both_engines! {
-    async fn a_form_needs_the_right_origin_and_the_right_token(engine: Engine) {
+    async fn rule_29_a_form_needs_the_right_origin_and_the_right_token(engine: Engine) {
         let app = TestApp::start(engine).await;
         let ada = app.person("Ada", &[Role::Engineer]).await;
         let eve = app.person("Eve", &[Role::Engineer]).await;

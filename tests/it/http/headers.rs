@@ -55,7 +55,7 @@ on_both_engines! {
         assert_ne!(answer.header("x-request-id"), "mine");
     }
 
-    async fn over_https_cookies_are_bound_to_the_host(engine: Engine) {
+    async fn rule_29_over_https_cookies_are_bound_to_the_host(engine: Engine) {
         let settings = [("public_origin", "https://changes.example.org"), ("trusted_proxy", "127.0.0.1")];
         let app = TestApp::start_with(engine, &settings).await;
         let page = app.anonymous().get("/sign-in").await;

@@ -278,7 +278,7 @@ on_both_engines! {
         assert!(play.facts("staging").await.this.artifacts.is_empty());
     }
 
-    async fn what_no_page_can_show_is_downloaded_before_it_is_approved(engine: Engine) {
+    async fn rule_24_what_no_page_can_show_is_downloaded_before_it_is_approved(engine: Engine) {
         let play = Play::new(engine).await;
         let mut kit = play.kit("staging");
         kit.upgrade = format!("{}-- {}\n", kit.upgrade, "long ".repeat(220_000));
