@@ -286,7 +286,7 @@ pub(crate) fn compare(old_text: Bytes, new_text: Bytes, sql: bool) -> Result<Com
             old_colours: Colours::of(old, dialect),
             new_colours: Colours::of(new, dialect),
             outline: Outline::of(new, dialect),
-            quiet: effect::without_effect((old, &lines.old), (new, &lines.new), &lines.changes),
+            quiet: effect::without_effect((old, &lines.old), (new, &lines.new), &lines.changes, dialect),
             moves: moved::moved(old, new, dialect, &lines.changes),
         }
     });

@@ -3,10 +3,11 @@
 //! Saying "no effect" wrongly would hide a change, so whatever is in doubt has one: another reading of the script by any
 //! dialect that could be meant, an operator written closer together, a comment that a database obeys.
 
+use std::ops::Range;
+
 use super::dialect::Dialect;
 use super::diff::{Change, Lines};
 use super::lex::{Kind, Lexer};
-use super::split::statements;
 
 /// A token that a database looks at.
 #[derive(Clone, Copy, Debug)]
@@ -21,40 +22,89 @@ struct Word<'a> {
     broken: bool,
 }
 
-/// For each change, whether it has no effect.
+/// Larger scripts are read as the dialect they seem to be in alone, in bytes.
+const READ_BY_ALL: usize = 256 * 1024;
+
+/// With more words than this in what changed nothing is said, so that memory stays bounded.
+const MOST_WORDS: usize = 400_000;
+
+/// For each change, whether it has no effect. `likely` is the dialect that both seem to be in.
 #[must_use]
-pub fn without_effect(old: (&str, &Lines), new: (&str, &Lines), changes: &[Change]) -> Vec<bool> {
-    let reads = |sql: &str, dialect| statements(sql, dialect).all(|statement| statement.fault.is_none());
+pub fn without_effect(
+    old: (&str, &Lines),
+    new: (&str, &Lines),
+    changes: &[Change],
+    likely: Dialect,
+) -> Vec<bool> {
     let mut quiet = vec![true; changes.len()];
     let mut read = false;
-    for dialect in Dialect::ALL {
-        if reads(old.0, dialect) && reads(new.0, dialect) {
+    let small = old.0.len().max(new.0.len()) <= READ_BY_ALL;
+    for dialect in Dialect::ALL.into_iter().filter(|dialect| small || *dialect == likely) {
+        if changes.is_empty() {
+            break;
+        }
+        let before = words(old, dialect, changes.iter().map(|change| &change.old));
+        let after = words(new, dialect, changes.iter().map(|change| &change.new));
+        if let Some((before, after)) = before.zip(after) {
             read = true;
-            judge(&words(old.0, dialect), &words(new.0, dialect), (old.1, new.1), changes, &mut quiet);
+            judge(&before, &after, (old.1, new.1), changes, &mut quiet);
         }
     }
     if read { quiet } else { vec![false; changes.len()] }
 }
 
-fn words(sql: &str, dialect: Dialect) -> Vec<Word<'_>> {
-    let mut found: Vec<Word<'_>> = Vec::new();
+/// The words that touch what changed, and the one after each; none if the script ends within a quote or a comment, or
+/// there are too many.
+fn words<'a>(
+    (sql, lines): (&'a str, &Lines),
+    dialect: Dialect,
+    changed: impl Iterator<Item = &'a Range<u32>>,
+) -> Option<Vec<Word<'a>>> {
+    let mut changed = changed.map(|range| bytes(lines, range)).peekable();
+    let mut found: Vec<Word<'a>> = Vec::new();
+    let (mut before, mut first, mut commands) = (0, true, false);
     for token in Lexer::new(sql, dialect) {
+        if token.unterminated.is_some() {
+            return None;
+        }
         let text = token.of(sql);
         // Hints to a planner are comments only in form.
         if token.kind == Kind::Comment && !text.starts_with("/*+") && !text.starts_with("--+") {
             continue;
         }
-        let before = found.last().map_or(0, |word| word.end);
-        found.push(Word {
-            start: token.start,
-            end: token.end,
-            kind: token.kind,
-            text,
-            joined: !found.is_empty() && before == token.start,
-            broken: sql.get(before..token.start).is_none_or(|gap| gap.contains('\n')),
-        });
+        commands |= token.kind == Kind::Backslash;
+        let mut wanted = false;
+        while let Some(range) = changed.peek().filter(|range| token.end > range.start) {
+            wanted = true;
+            // This is the one after.
+            if token.start < range.end {
+                break;
+            }
+            changed.next();
+        }
+        if wanted {
+            found.push(Word {
+                start: token.start,
+                end: token.end,
+                kind: token.kind,
+                text,
+                joined: !first && before == token.start,
+                broken: sql.get(before..token.start).is_none_or(|gap| gap.contains('\n')),
+            });
+        }
+        (before, first) = (token.end, false);
     }
-    found
+    // Commands to psql or mysql end with their line: there a line break is more than white space.
+    (!commands && found.len() <= MOST_WORDS).then_some(found)
+}
+
+/// The bytes of a change; of one without lines, the place between two.
+fn bytes(lines: &Lines, range: &Range<u32>) -> Range<usize> {
+    if range.is_empty() {
+        let end = range.start.checked_sub(1).map_or(0, |line| lines.whole(line).end);
+        return end..end;
+    }
+    lines.whole(range.start).start..lines.whole(range.end - 1).end
 }
 
 fn judge(
@@ -64,11 +114,6 @@ fn judge(
     changes: &[Change],
     quiet: &mut [bool],
 ) {
-    // Commands to psql or mysql end with their line: there a line break is more than white space.
-    if old.iter().chain(new).any(|word| word.kind == Kind::Backslash) {
-        quiet.fill(false);
-        return;
-    }
     for (change, quiet) in changes.iter().zip(quiet) {
         if *quiet {
             let (before, after) = (part(old, old_lines, &change.old), part(new, new_lines, &change.new));
@@ -78,14 +123,8 @@ fn judge(
 }
 
 /// The words that touch these lines, and the one after them.
-fn part<'a, 'b>(words: &'a [Word<'b>], lines: &Lines, range: &std::ops::Range<u32>) -> &'a [Word<'b>] {
-    let bytes = if range.is_empty() {
-        let at =
-            lines.whole(range.start).start.max(range.start.checked_sub(1).map_or(0, |l| lines.whole(l).end));
-        at..at
-    } else {
-        lines.whole(range.start).start..lines.whole(range.end - 1).end
-    };
+fn part<'a, 'b>(words: &'a [Word<'b>], lines: &Lines, range: &Range<u32>) -> &'a [Word<'b>] {
+    let bytes = bytes(lines, range);
     let first = words.partition_point(|word| word.end <= bytes.start);
     let last = words.partition_point(|word| word.start < bytes.end).max(first);
     words.get(first..(last + 1).min(words.len())).unwrap_or_default()
@@ -113,7 +152,7 @@ mod tests {
 
     fn quiet(old: &str, new: &str) -> Vec<bool> {
         let found = diff(old.as_bytes(), new.as_bytes(), TIME_LIMIT).unwrap();
-        without_effect((old, &found.old), (new, &found.new), &found.changes)
+        without_effect((old, &found.old), (new, &found.new), &found.changes, Dialect::likely(new))
     }
 
     #[test]

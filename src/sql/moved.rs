@@ -21,6 +21,11 @@ pub struct Move {
 /// could be either, so none of them is named.
 #[must_use]
 pub fn moved(old: &str, new: &str, dialect: Dialect, changes: &[Change]) -> Vec<Move> {
+    if changes.iter().all(|change| change.old.is_empty())
+        || changes.iter().all(|change| change.new.is_empty())
+    {
+        return Vec::new();
+    }
     let gone = inside(old, dialect, changes.iter().map(|change| change.old.clone()));
     let come = inside(new, dialect, changes.iter().map(|change| change.new.clone()));
     let mut moves: Vec<Move> = gone

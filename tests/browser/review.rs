@@ -29,17 +29,25 @@ async fn press(tab: &Tab, key: &str) {
     tab.page.keyboard().press(key, None).await.expect(key);
 }
 
-/// Presses a key that leads to another page, and waits until the address is what it leads to.
-async fn leads(tab: &Tab, key: &str, to: &str) {
-    press(tab, key).await;
-    for _ in 0..100 {
-        if tab.page.url().contains(to) {
-            tab.page.wait_for_load_state(None).await.expect("a page");
+/// Waits until the page with this in its address is there and listens to keys.
+async fn arrived(tab: &Tab, at: &str) {
+    let ready =
+        "String(document.readyState === 'complete' && document.querySelector('.keys')?.hidden === false)";
+    for _ in 0..400 {
+        // While one page follows another there is nothing to ask.
+        let there = tab.page.url().contains(at);
+        if there && tab.page.evaluate_value(ready).await.is_ok_and(|answer| answer == "true") {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    panic!("{key} leads to {}, not to {to}", tab.page.url());
+    panic!("at {}, not at {at}", tab.page.url());
+}
+
+/// Presses a key that leads to another page.
+async fn leads(tab: &Tab, key: &str, to: &str) {
+    press(tab, key).await;
+    arrived(tab, to).await;
 }
 
 /// What has the focus: its classes and its text.
@@ -72,8 +80,8 @@ on_both_engines! {
             for (path, name) in [
                 ("/diff", "since-vote"),
                 ("/diff?view=split", "split"),
-                ("/diff?view=unified&from=", "whole"),
-                ("/diff?from=&line=R5", "ask"),
+                ("/diff?view=unified&from=none", "whole"),
+                ("/diff?from=none&line=R5", "ask"),
                 ("/diff?kind=downgrade-sql", "unchanged"),
                 ("/decide", "decide"),
             ] {
@@ -91,6 +99,7 @@ on_both_engines! {
         let tab = driver.open(&play.app.base, DESK).await;
         tab.sign_in(&play.daniel.email, PASSWORD).await;
         tab.goto(&play.under("staging", "/diff")).await;
+        arrived(&tab, "/diff").await;
         assert!(tab.body().await.contains("What changed since your vote"));
 
         press(&tab, "j").await;
@@ -115,7 +124,9 @@ on_both_engines! {
         assert!(tab.text("article.thd").await.contains("just scanning"));
         assert_eq!(play.facts("staging").await.this.threads.len(), 1);
 
-        leads(&tab, "v", "/diff").await;
+        press(&tab, "v").await;
+        tab.page.locator(".flash").first().wait_for(None).await.expect("an answer");
+        arrived(&tab, "/diff").await;
         assert!(tab.body().await.contains("is marked as read."));
         press(&tab, "d").await;
         assert_eq!(tab.count("details.sheet[open] input:focus").await, 1);
@@ -128,6 +139,7 @@ on_both_engines! {
         press(&tab, "s").await;
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         assert_eq!(tab.path(), before, "switched off");
+        assert!(tab.text(".keys").await.contains("Keys off"));
         assert_eq!(complaints(&tab), [] as [String; 0]);
         driver.stop().await;
     }

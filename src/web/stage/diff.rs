@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::compare::{self, Wanted};
-use super::sides::{Side, Sides, Voted, Why};
+use super::sides::{NONE, Side, Sides, Voted, Why};
 use super::talk::Talk;
 use super::{Scene, diff_frame, download, files, remarks};
 use crate::domain::artifact::{Artifact, ArtifactKind};
@@ -159,7 +159,7 @@ impl Shown<'_> {
     /// What an address of this page begins with: both sides and the choices, without part, folds and line.
     fn query(&self) -> String {
         let kind = self.sides.kind;
-        let from = self.sides.from.as_ref().map(|side| side.text(kind)).unwrap_or_default();
+        let from = self.sides.from.as_ref().map_or_else(|| NONE.to_owned(), |side| side.text(kind));
         let to = self.sides.to.as_ref().map(|side| side.text(kind)).unwrap_or_default();
         format!("?kind={kind}&from={from}&to={to}&")
     }
@@ -315,7 +315,7 @@ fn same(new: &Artifact) -> Note {
 /// Why the page shows what it shows, where nobody asked for it.
 fn why(sides: &Sides, judged: &Judged, body: &Compared) -> Option<Prose> {
     let now = judged.now();
-    let alone = format!("?kind={}&from=", sides.kind);
+    let alone = format!("?kind={}&from={NONE}", sides.kind);
     match sides.why {
         Why::SinceVote(at) => {
             let count = body.lines.added() + body.lines.removed();

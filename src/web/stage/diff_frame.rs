@@ -1,6 +1,6 @@
 //! What stands around a difference: the files, the choices, who has read what, the way to the decision.
 
-use super::sides::{self, Sides, Voted};
+use super::sides::{self, NONE, Sides, Voted};
 use super::{Scene, changes};
 use crate::domain::artifact::{Artifact, ArtifactKind};
 use crate::domain::reading::{self, How, Reading};
@@ -29,7 +29,7 @@ pub(super) async fn frame(
     let (have, need) =
         (judged.report.tally.approvals.len(), usize::try_from(judged.report.quorum).unwrap_or(usize::MAX));
     let choices = sides::choices(scene, kind, voted);
-    let mut from_choices = vec![Choice::new("", "Nothing: show the whole file")];
+    let mut from_choices = vec![Choice::new(NONE, "Nothing: show the whole file")];
     from_choices.extend(choices.iter().cloned());
     let title = format!("{} of {}, difference", kind.label(), judged.facts.ticket.number);
     let shown = sides.to.as_ref().filter(|to| to.stage == judged.name()).and_then(|to| {
@@ -41,7 +41,7 @@ pub(super) async fn frame(
         kind: kind.as_str().to_owned(),
         label: kind.label().to_owned(),
         files: files(judged, reader, kind, voted, &readings),
-        from: sides.from.as_ref().map(|side| side.text(kind)).unwrap_or_default(),
+        from: sides.from.as_ref().map_or_else(|| NONE.to_owned(), |side| side.text(kind)),
         to: sides.to.as_ref().map(|side| side.text(kind)).unwrap_or_default(),
         from_choices,
         to_choices: choices,
@@ -145,7 +145,8 @@ pub(super) fn readers(judged: &Judged, readings: &[Reading]) -> Readers {
     }
     for vote in standing.iter().filter(|vote| progress.iter().all(|(person, ..)| *person != vote.person)) {
         let words = Prose::new().strong(vote.name.clone());
-        let words = words.text(format!(" has marked no file as read; voted to {}", vote.choice));
+        let earlier = if vote.evidence == judged.evidence() { "" } else { ", for earlier evidence" };
+        let words = words.text(format!(" has marked no file as read; voted to {}{earlier}", vote.choice));
         rows.push(Status::new(Lamp::Idle, words));
     }
     Readers { rows, files: files.len() }

@@ -50,6 +50,9 @@ impl Side {
     }
 }
 
+/// How addresses say that there is no other side: the file alone.
+pub const NONE: &str = "none";
+
 /// Why these two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
@@ -100,7 +103,7 @@ impl Sides {
             None => newest.map(|file| Side::of(record, file)),
         };
         let (from, why) = match from {
-            Some("") => (None, Why::Asked),
+            Some(NONE) => (None, Why::Asked),
             Some(text) => (Some(named(text)?), Why::Asked),
             None => match (voted, newest) {
                 (Some(voted), Some(newest)) => since(stage, voted, newest),

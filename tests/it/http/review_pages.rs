@@ -56,11 +56,11 @@ on_both_engines! {
         let line_text = line.to_string();
         let open = [
             ("kind", "upgrade-sql"), ("version", "1"), ("line", line_text.as_str()), ("text", "Why now?"), ("blocking", "true"),
-            ("back", "kind=upgrade-sql&from=&to=staging:1"),
+            ("back", "kind=upgrade-sql&from=none&to=staging:1"),
         ];
         let opened = play.daniel.post(&play.under("staging", "/threads"), &open).await;
         assert_eq!(opened.status, 303, "{}", opened.text);
-        let back = format!("{place}?kind=upgrade-sql&from=&to=staging:1#thread-");
+        let back = format!("{place}?kind=upgrade-sql&from=none&to=staging:1#thread-");
         assert!(opened.location().starts_with(&back), "{}", opened.location());
         let thread = &play.facts("staging").await.this.threads[0];
         assert!(thread.quote.starts_with("CREATE "), "{}", thread.quote);
@@ -83,7 +83,7 @@ on_both_engines! {
         play.attach("staging", &last).await;
         let page = play.priya.get(&format!("{place}?from=staging:2&to=staging:3")).await;
         assert!(page.text.contains(&format!("id=\"thread-{id}\"")), "at the old line");
-        let page = play.priya.get(&format!("{place}?from=&to=staging:3")).await;
+        let page = play.priya.get(&format!("{place}?from=none&to=staging:3")).await;
         let loose = page.text.split("Threads on lines that are gone").nth(1).expect("a place for it");
         assert!(loose.contains(&format!("id=\"thread-{id}\"")) && loose.contains("class=\"quo\""), "{loose}");
 

@@ -107,7 +107,7 @@ pub struct DiffPage {
     /// "Upgrade SQL".
     pub label: String,
     pub files: Vec<DiffFile>,
-    /// `STAGE:VERSION`, or empty for "nothing: show the whole file".
+    /// `STAGE:VERSION`, or `none` for "nothing: show the whole file".
     pub from: String,
     pub to: String,
     pub from_choices: Vec<Choice>,
@@ -299,7 +299,7 @@ mod tests {
             from: "staging:1".into(),
             to: "production:3".into(),
             from_choices: vec![
-                choice("", "Nothing: show the whole file"),
+                choice("none", "Nothing: show the whole file"),
                 choice("staging:1", "staging v1, ran Tue 14:06"),
             ],
             to_choices: vec![choice("production:3", "production v3, current")],
