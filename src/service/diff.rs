@@ -282,13 +282,19 @@ pub(crate) fn compare(old_text: Bytes, new_text: Bytes, sql: bool) -> Result<Com
     let texts = std::str::from_utf8(&old_text).ok().zip(std::str::from_utf8(&new_text).ok());
     let script = texts.filter(|_| sql).map(|(old, new)| {
         let dialect = Dialect::likely(new);
-        Script {
-            old_colours: Colours::of(old, dialect),
-            new_colours: Colours::of(new, dialect),
-            outline: Outline::of(new, dialect),
-            quiet: effect::without_effect((old, &lines.old), (new, &lines.new), &lines.changes, dialect),
-            moves: moved::moved(old, new, dialect, &lines.changes),
-        }
+        let changes = &lines.changes;
+        // Two halves of about the same work, so that a large file is on its page sooner.
+        std::thread::scope(|scope| {
+            let told = scope.spawn(|| {
+                let quiet = effect::without_effect((old, &lines.old), (new, &lines.new), changes, dialect);
+                (quiet, moved::moved(old, new, dialect, changes))
+            });
+            let old_colours = Colours::of(old, dialect);
+            let new_colours = Colours::of(new, dialect);
+            let outline = Outline::of(new, dialect);
+            let (quiet, moves) = told.join().unwrap_or_else(|panic| std::panic::resume_unwrap(panic));
+            Script { old_colours, new_colours, outline, quiet, moves }
+        })
     });
     Ok(Compared { old_text, new_text, lines, script })
 }

@@ -234,7 +234,7 @@ fn labels_tell_what_a_change_is() {
     let html = table(part(&compared(old.as_bytes(), new.as_bytes()), &Wanted::default()), false);
     for told in [
         "moved from line 1",
-        "moved to line 5",
+        "moved to line 6",
         "no effect: only white space or comments",
         "no line feed at the end",
     ] {
