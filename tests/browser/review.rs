@@ -88,6 +88,9 @@ on_both_engines! {
                 assert_eq!(tab.goto(&play.under("staging", path)).await, 200, "{path}");
                 tab.screenshot(&format!("review-{name}-{what}")).await;
                 sound(&tab, &format!("{path} at {what}")).await;
+                tab.page.evaluate_value("document.documentElement.dataset.theme = 'dark'").await.expect("dark");
+                tab.screenshot(&format!("review-{name}-{what}-dark")).await;
+                assert_eq!(tab.axe().await, [] as [String; 0], "{path} at {what}, dark");
             }
         }
         driver.stop().await;

@@ -235,8 +235,8 @@ impl Shown<'_> {
         if old.is_some_and(|old| old.sha256 == new.sha256) {
             page.alerts.push(same(new));
         }
-        page.actions.push(Action::new("Patch", format!("{query}format=patch")).icon("download"));
         if old.is_some() {
+            page.actions.push(Action::new("Patch", format!("{query}format=patch")).icon("download"));
             page.actions.push(if self.asked.whole() {
                 Action::new("Changes only", query.trim_end_matches('&')).icon("chevrons-up-down")
             } else {

@@ -96,7 +96,11 @@ impl HtmlSafe for Difference {}
 impl Difference {
     /// Columns without the margin.
     const fn columns(&self) -> usize {
-        if self.split { 6 } else { 4 }
+        match (self.split, self.single) {
+            (true, _) => 6,
+            (false, true) => 3,
+            (false, false) => 4,
+        }
     }
 
     fn margin(&self) -> bool {

@@ -36,9 +36,9 @@ on_both_engines! {
         // Whoever has not voted has nothing to return to.
         assert!(!play.marta.get(&place).await.text.contains("since your vote"));
         // An upgrade beside what undoes it.
-        let undo = play.daniel.get(&format!("{place}?from=staging:2&to=staging:2:downgrade-sql&view=split")).await;
+        let undo = play.daniel.get(&format!("{place}?from=staging:2&to=staging:1:downgrade-sql&view=split")).await;
         assert!(undo.status == 200 && undo.text.contains("class=\"diff split\""), "{}", undo.text);
-        assert!(undo.text.contains("<option value=\"staging:2:downgrade-sql\" selected>"));
+        assert!(undo.text.contains("<option value=\"staging:1:downgrade-sql\" selected>"));
         // The view that was chosen is remembered.
         assert!(play.daniel.get(&place).await.text.contains("class=\"diff split\""));
         assert!(play.daniel.get(&format!("{place}?view=unified")).await.status == 200);
