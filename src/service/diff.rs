@@ -292,7 +292,7 @@ pub(crate) fn compare(old_text: Bytes, new_text: Bytes, sql: bool) -> Result<Com
             let old_colours = Colours::of(old, dialect);
             let new_colours = Colours::of(new, dialect);
             let outline = Outline::of(new, dialect);
-            let (quiet, moves) = told.join().unwrap_or_else(|panic| std::panic::resume_unwrap(panic));
+            let (quiet, moves) = told.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             Script { old_colours, new_colours, outline, quiet, moves }
         })
     });
