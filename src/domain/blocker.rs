@@ -144,6 +144,10 @@ pub enum Blocker {
         status: RunStatus,
     },
     NothingToRollBack,
+    /// Another ticket changed this environment after the run that a rollback would undo.
+    AppliedSince {
+        ticket: TicketNumber,
+    },
     VerdictFirst,
     /// Something that the gate needs can't be read.
     CannotTell {
@@ -182,6 +186,7 @@ impl Blocker {
             Self::TokenOutstanding { .. } => "token-outstanding",
             Self::RunUnsettled { .. } => "run-unsettled",
             Self::NothingToRollBack => "nothing-to-roll-back",
+            Self::AppliedSince { .. } => "applied-since",
             Self::VerdictFirst => "verdict-first",
             Self::CannotTell { .. } => "cannot-evaluate",
         }
@@ -265,6 +270,9 @@ impl Blocker {
                 "A run of {ticket} ended {status} without naming the revision; a person has to say where the database is."
             ),
             Self::NothingToRollBack => "There is no run here to undo.".to_owned(),
+            Self::AppliedSince { ticket } => {
+                format!("{ticket} was applied here afterwards: roll that back first.")
+            }
             Self::VerdictFirst => {
                 "The last run did not end cleanly: a person has to say what it did first.".to_owned()
             }
@@ -300,6 +308,7 @@ impl Blocker {
             Self::TokenOutstanding { .. } => "its run, its expiry, or whoever revokes it",
             Self::RunUnsettled { .. } | Self::VerdictFirst => "a release engineer, on the run's page",
             Self::NothingToRollBack => "nobody",
+            Self::AppliedSince { .. } => "a release engineer, on the ticket that came after",
             Self::CannotTell { .. } => "an administrator",
         }
     }
@@ -334,6 +343,7 @@ impl Blocker {
             | Self::AlreadyApplied { .. }
             | Self::RunUnsettled { .. }
             | Self::NothingToRollBack
+            | Self::AppliedSince { .. }
             | Self::VerdictFirst
             | Self::CannotTell { .. } => None,
         }
@@ -361,7 +371,8 @@ impl Blocker {
             | Self::AlreadyApplied { .. }
             | Self::TokenOutstanding { .. }
             | Self::RunUnsettled { status: RunStatus::Running, .. }
-            | Self::NothingToRollBack => WaitsFor::Person,
+            | Self::NothingToRollBack
+            | Self::AppliedSince { .. } => WaitsFor::Person,
             Self::Rejected { .. }
             | Self::ReportFailed { .. }
             | Self::PreviousUnhealthy { .. }

@@ -28,6 +28,8 @@ pub struct Dossier {
     pub tokens: Vec<ApplyToken>,
     /// Unsettled runs of the environments, of any ticket.
     pub runs: Vec<Run>,
+    /// The newest upgrade that stands in each of this ticket's environments, of any ticket.
+    pub standing: Vec<Run>,
     pub alarms: Vec<Alarm>,
 }
 
@@ -75,6 +77,8 @@ impl Dossier {
                 .cloned()
                 .collect(),
             environment_runs: self.runs.iter().filter(|r| r.environment == environment).cloned().collect(),
+            environment_last: self.standing.iter().find(|r| r.environment == environment).cloned(),
+            is_last: at + 1 == self.stages.len(),
         })
     }
 

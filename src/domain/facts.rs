@@ -181,6 +181,10 @@ pub struct Facts {
     pub environment_tokens: Vec<ApplyToken>,
     /// Runs of this application and environment that are running or unknown, of any ticket.
     pub environment_runs: Vec<Run>,
+    /// The newest upgrade that stands in this application and environment, of any ticket.
+    pub environment_last: Option<Run>,
+    /// Whether no stage comes after this one.
+    pub is_last: bool,
 }
 
 impl StageRecord {

@@ -296,6 +296,12 @@ fn single_run(facts: &Facts) -> Vec<Blocker> {
             } else if facts.undone().is_none() && !last.is_some_and(|r| r.unsettled(facts.now)) {
                 blockers.push(Blocker::NothingToRollBack);
             }
+            if let (Some(undone), Some(later)) = (facts.undone(), &facts.environment_last)
+                && later.ticket != facts.ticket.number
+                && later.started_at > undone.started_at
+            {
+                blockers.push(Blocker::AppliedSince { ticket: later.ticket });
+            }
         }
     }
     for token in &facts.environment_tokens {
@@ -345,6 +351,7 @@ fn waivable(facts: &Facts, blocker: &Blocker) -> bool {
         | Blocker::TokenOutstanding { .. }
         | Blocker::RunUnsettled { .. }
         | Blocker::NothingToRollBack
+        | Blocker::AppliedSince { .. }
         | Blocker::VerdictFirst
         | Blocker::CannotTell { .. } => false,
     }
@@ -393,14 +400,10 @@ fn open_words(facts: &Facts, key: GateKey, tally: &Tally) -> String {
         },
         GateKey::Review => {
             let notes = facts.this.findings.len();
-            if notes == 0 {
-                "No findings. The analysis is basic: it reads keywords.".to_owned()
-            } else if notes == 1 {
-                "1 finding, not in the way. The analysis is basic: it reads keywords.".to_owned()
-            } else {
-                format!(
-                    "{notes} findings, none of them in the way. The analysis is basic: it reads keywords."
-                )
+            match notes {
+                0 => "No findings.".to_owned(),
+                1 => "1 finding, not in the way.".to_owned(),
+                _ => format!("{notes} findings, none of them in the way."),
             }
         }
         GateKey::Approvals => {

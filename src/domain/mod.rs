@@ -23,6 +23,7 @@ pub mod presented;
 pub mod queue;
 pub mod reading;
 pub mod refusal;
+pub mod rule;
 pub mod run;
 pub mod sql_digest;
 pub mod ticket;

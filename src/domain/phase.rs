@@ -149,6 +149,8 @@ mod tests {
             freezes: Vec::new(),
             environment_tokens: Vec::new(),
             environment_runs: Vec::new(),
+            environment_last: None,
+            is_last: true,
         }
     }
 

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::domain::artifact::Severity;
 use crate::domain::length;
+use crate::domain::rule;
 use crate::domain::window::Windows;
 
 /// The runbook of the trading backend as a policy: what `demo` applies, and where a new policy can start.
@@ -176,12 +177,21 @@ impl fmt::Display for PolicyFault {
 }
 
 impl Policy {
-    /// Reads and checks a policy file.
+    /// Reads a policy file that was accepted before: rules of the analysis that are not known any more have no effect.
     ///
     /// # Errors
     /// Everything that is wrong with it, in the order of its lines. A file that is no TOML at all only has those faults.
     pub fn parse(toml: &str) -> Result<Self, Vec<PolicyFault>> {
-        parse::policy(toml)
+        parse::policy(toml, false)
+    }
+
+    /// Reads and checks a policy file before it is accepted: as [`parse`](Self::parse), and rules of the analysis have to
+    /// be known and may not be set below their floor.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn check(toml: &str) -> Result<Self, Vec<PolicyFault>> {
+        parse::policy(toml, true)
     }
 
     /// The environment of this name.
@@ -224,11 +234,14 @@ impl EnvironmentPolicy {
     }
 
     /// What a finding of this rule weighs here. What hides text or declares a gap can be made heavier, never lighter.
+    ///
+    /// Asked whenever facts are loaded, of the policy version that the ticket is bound to: gates stay a function of facts
+    /// and policy, and moving the policy moves the weights with it.
     #[must_use]
-    pub fn weight(&self, rule: &str, own: Severity) -> Severity {
-        const FLOORS: [&str; 4] = ["hidden-text", "unparsed", "captured-online", "not-possible"];
-        match self.rules.get(rule) {
-            Some(set) if FLOORS.contains(&rule) => (*set).max(own),
+    pub fn weight(&self, key: &str, own: Severity) -> Severity {
+        let floor = || rule::of(key).is_some_and(|known| known.floor);
+        match self.rules.get(key) {
+            Some(set) if floor() => (*set).max(own),
             Some(set) => *set,
             None => own,
         }

@@ -38,6 +38,7 @@ pub enum Refusal {
     UnknownItem,
     AutomaticItem,
     NoRunYet,
+    WrittenByRun,
     UnknownFinding,
     AlreadyAccepted,
     UnknownThread,
@@ -82,6 +83,7 @@ impl Refusal {
             Self::UnknownItem => "unknown-item",
             Self::AutomaticItem => "automatic-item",
             Self::NoRunYet => "no-run",
+            Self::WrittenByRun => "written-by-run",
             Self::UnknownFinding => "unknown-finding",
             Self::AlreadyAccepted => "already-accepted",
             Self::UnknownThread => "unknown-thread",
@@ -121,6 +123,7 @@ impl Refusal {
             | Self::GatesClosed(_)
             | Self::AutomaticItem
             | Self::NoRunYet
+            | Self::WrittenByRun
             | Self::AlreadyAccepted
             | Self::ThreadSettled
             | Self::NoTokenOutstanding
@@ -176,6 +179,7 @@ impl std::fmt::Display for Refusal {
             Self::UnknownItem => f.write_str("This stage's checklist has no such item."),
             Self::AutomaticItem => f.write_str("Evidence decides this item; nobody can tick it."),
             Self::NoRunYet => f.write_str("There has been no run here yet."),
+            Self::WrittenByRun => f.write_str("A run writes its own log; nobody uploads one."),
             Self::UnknownFinding => f.write_str("There is no such finding on the current files."),
             Self::AlreadyAccepted => f.write_str("This finding is accepted already."),
             Self::UnknownThread => f.write_str("There is no such thread here."),

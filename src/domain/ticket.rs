@@ -1,6 +1,7 @@
 //! A ticket: one change to be promoted through an application's environments.
 
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::id::{ApiTokenId, ApplicationId, IncidentId, PolicyVersionId, TicketId, TicketNumber, UserId};
 use super::named::named;
@@ -156,6 +157,18 @@ pub fn author_keys(author: &str) -> Vec<&str> {
     keys
 }
 
+/// One spelling of a name or an address, however it was typed: compatibility forms, case and blanks don't count.
+pub fn spelling(text: &str) -> String {
+    let text = text.nfkc().collect::<String>().to_lowercase();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The spellings of everybody that an entry may name, also where it holds several.
+pub fn author_spellings(author: &str) -> Vec<String> {
+    let pieces = std::iter::once(author).chain(author.split([',', ';']));
+    pieces.flat_map(author_keys).map(spelling).filter(|key| !key.is_empty()).collect()
+}
+
 /// The rule for every text that people type: length in characters, and no control or direction-changing characters.
 ///
 /// # Errors
@@ -173,7 +186,9 @@ pub fn text_rule(text: &str, min: usize, max: usize, multiline: bool) -> Result<
     }
     let hidden = |c: char| {
         (c.is_control() && !(multiline && matches!(c, '\n' | '\r' | '\t')))
-            || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200B}'..='\u{200F}' | '\u{061C}' | '\u{FEFF}')
+            || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200B}'..='\u{200F}' | '\u{061C}' | '\u{FEFF}'
+                | '\u{00AD}' | '\u{034F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180E}' | '\u{2028}' | '\u{2029}'
+                | '\u{2060}'..='\u{2064}' | '\u{206A}'..='\u{206F}' | '\u{3164}' | '\u{FFA0}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
     };
     match text.chars().find(|c| hidden(*c)) {
         Some(c) => Err(format!("The character U+{:04X} can't be used here: it doesn't show.", u32::from(c))),

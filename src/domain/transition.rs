@@ -141,10 +141,19 @@ fn upload(facts: &Facts, actor: &Actor, kind: ArtifactKind) -> Result<Decision, 
             clearance: None,
         });
     }
-    if matches!(kind, ArtifactKind::SmokeReport | ArtifactKind::MonitoringSnapshot)
-        && facts.this.last_upgrade().is_none()
-    {
-        return Err(Refusal::NoRunYet);
+    match kind {
+        ArtifactKind::RunLog => return Err(Refusal::WrittenByRun),
+        ArtifactKind::MonitoringSnapshot => {
+            facts.this.last_upgrade().ok_or(Refusal::NoRunYet)?;
+        }
+        ArtifactKind::SmokeReport => {
+            let run = facts.this.last_upgrade().ok_or(Refusal::NoRunYet)?;
+            // Smoke checks come after the run: what was checked before it ended says nothing about it.
+            if run.unsettled(facts.now) {
+                return Err(Refusal::RunUnsettled);
+            }
+        }
+        _ => {}
     }
     Ok(Decision::default())
 }
@@ -301,8 +310,9 @@ fn observe(facts: &Facts, actor: &Actor, verdict: Health, note: &str) -> Result<
                 return Err(Refusal::SmokeNotPassed);
             }
             let until = facts.this.watched_until(run).ok_or(Refusal::RunUnsettled)?;
-            // An emergency waives elapsed time and nothing else (RULES 13).
-            if facts.now < until && !facts.emergency() {
+            // An emergency waives the time that the next stage waits for, nothing else (RULES 13).
+            let hurried = facts.emergency() && !facts.is_last;
+            if facts.now < until && !hurried {
                 return Err(Refusal::ObservationTooEarly { until });
             }
         }

@@ -7,8 +7,10 @@ use super::reading::{self, Found};
 use super::{ServiceError, Services};
 use crate::domain::artifact::{Artifact, ArtifactKind, Finding};
 use crate::domain::digest::Digest;
+use crate::domain::facts::StageRecord;
 use crate::domain::id::{ArtifactId, FindingId, TicketNumber};
 use crate::domain::refusal::Refusal;
+use crate::domain::rule;
 use crate::domain::sql_digest::SqlDigest;
 use crate::domain::ticket::text_rule;
 use crate::domain::transition::Action;
@@ -40,7 +42,12 @@ struct Prepared {
     sha256: Digest,
     compressed: Vec<u8>,
     reading: reading::Reading,
+    /// The SQL of the other direction that this was compared with.
+    compared: Option<Digest>,
 }
+
+/// How often an upload is read anew because the SQL of the other direction was replaced meanwhile.
+const MOST_READINGS: usize = 4;
 
 impl Services {
     /// Adds a version of a file to a stage. Bytes equal to the newest version change nothing.
@@ -55,28 +62,70 @@ impl Services {
         upload: Upload,
     ) -> Result<Uploaded, ServiceError> {
         check_uploader(actor)?;
-        let Upload { kind, filename, bytes } = upload;
+        let Upload { kind, filename, bytes } = &upload;
         if bytes.len() as u64 > self.limits.upload {
             return Err(ServiceError::TooLarge { limit: self.limits.upload });
         }
         if bytes.is_empty() {
             return Err(ServiceError::field("file", "The file is empty."));
         }
-        check_filename(&filename)?;
-        let content = {
+        check_filename(filename)?;
+        for _ in 0..MOST_READINGS {
+            let prepared = self.prepare(actor, number, stage, *kind, bytes).await?;
+            if let Some(uploaded) = self.keep(actor, number, stage, &upload, prepared).await? {
+                return Ok(uploaded);
+            }
+        }
+        Err(ServiceError::Busy)
+    }
+
+    /// Reads a file, and compares SQL with that of the other direction as it stands.
+    async fn prepare(
+        &self,
+        actor: &Actor,
+        number: TicketNumber,
+        stage: &str,
+        kind: ArtifactKind,
+        bytes: &Bytes,
+    ) -> Result<Prepared, ServiceError> {
+        let (content, compared) = {
             let mut read = self.db.glance().await?;
             let dossier = self.dossier_in(&mut read, actor, number).await?;
-            dossier.ticket.content
+            let other = dossier.stage(stage).and_then(|record| other_direction(record, kind));
+            (dossier.ticket.content, other)
         };
-        let length = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
-        let prepared =
-            off_thread(move || prepare(kind, &bytes, &content.from_revision, &content.to_revision))
-                .await?
-                .map_err(|message| ServiceError::field("file", message))?;
+        let other = match compared {
+            Some(sha256) => Some(self.bytes_of(sha256).await?),
+            None => None,
+        };
+        let bytes = bytes.clone();
+        off_thread(move || {
+            let range = (content.from_revision.as_str(), content.to_revision.as_str());
+            let reading = reading::read(kind, &bytes, range, other.as_deref())?;
+            let compressed = zstd::bulk::compress(&bytes, 3).map_err(|e| e.to_string())?;
+            Ok(Prepared { sha256: Digest::of(&bytes), compressed, reading, compared })
+        })
+        .await?
+        .map_err(|message: String| ServiceError::field("file", message))
+    }
 
+    /// Keeps a file that was read; nothing if what it was compared with does not stand any more.
+    async fn keep(
+        &self,
+        actor: &Actor,
+        number: TicketNumber,
+        stage: &str,
+        upload: &Upload,
+        prepared: Prepared,
+    ) -> Result<Option<Uploaded>, ServiceError> {
+        let Upload { kind, filename, bytes } = upload;
+        let (kind, length) = (*kind, i64::try_from(bytes.len()).unwrap_or(i64::MAX));
         let mut change = self.change(actor, number, Lock::Ticket).await?;
         let facts = change.facts(stage)?;
         let decision = change.decide(&facts, &Action::Upload(kind))?;
+        if other_direction(&facts.this, kind) != prepared.compared {
+            return Ok(None);
+        }
         let stage_id = facts.this.stage.id;
         let run = if kind.is_evidence() { None } else { facts.this.last_upgrade().map(|r| r.id) };
         let digest = reading::sql_digest(&prepared.reading.facts, prepared.sha256);
@@ -85,26 +134,26 @@ impl Services {
         let standing = crate::domain::artifact::current(&facts.this.artifacts);
         if let Some(newest) = standing
             .into_iter()
-            .find(|a| a.kind == kind && (kind != ArtifactKind::Other || a.filename == filename))
+            .find(|a| a.kind == kind && (kind != ArtifactKind::Other || a.filename == *filename))
             && newest.sha256 == prepared.sha256
             && newest.run == run
             && newest.facts == prepared.reading.facts
         {
-            return Ok(Uploaded {
+            return Ok(Some(Uploaded {
                 kind,
                 version: newest.version,
                 sha256: newest.sha256,
                 sql_digest: digest,
                 bytes: newest.bytes,
                 created: false,
-            });
+            }));
         }
         let artifact = Artifact {
             id: ArtifactId(self.env.uuid()),
             stage: stage_id,
             kind,
             version: facts.this.newest(kind).map_or(1, |a| a.version + 1),
-            filename,
+            filename: filename.clone(),
             sha256: prepared.sha256,
             bytes: length,
             facts: prepared.reading.facts,
@@ -130,14 +179,14 @@ impl Services {
         let event = self.with_text(event, &artifact.filename);
         change.record(event);
         self.commit(change).await?;
-        Ok(Uploaded {
+        Ok(Some(Uploaded {
             kind,
             version: artifact.version,
             sha256: artifact.sha256,
             sql_digest: digest,
             bytes: length,
             created: true,
-        })
+        }))
     }
 
     fn name_findings(&self, artifact: ArtifactId, found: Vec<Found>) -> Vec<Finding> {
@@ -229,10 +278,9 @@ fn check_filename(name: &str) -> Result<(), ServiceError> {
     Ok(())
 }
 
-fn prepare(kind: ArtifactKind, bytes: &[u8], from: &str, to: &str) -> Result<Prepared, String> {
-    let reading = reading::read(kind, bytes, from, to)?;
-    let compressed = zstd::bulk::compress(bytes, 3).map_err(|e| e.to_string())?;
-    Ok(Prepared { sha256: Digest::of(bytes), compressed, reading })
+/// The SQL of the other direction that stands on a stage.
+fn other_direction(record: &StageRecord, kind: ArtifactKind) -> Option<Digest> {
+    rule::counterpart(kind).and_then(|other| record.newest(other)).map(|artifact| artifact.sha256)
 }
 
 /// Runs work that takes a while where it does not hold up requests.

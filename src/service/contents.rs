@@ -1,12 +1,13 @@
 //! What pages show out of the files of a stage, beyond the facts that the gates look at.
 
 use super::artifacts::off_thread;
-use super::{ServiceError, Services};
+use super::{ServiceError, Services, measured};
 use crate::alembic::formats;
 use crate::alembic::junit;
 use crate::alembic::report::DryRunReport;
 use crate::domain::artifact::{Artifact, ArtifactKind};
 use crate::domain::facts::StageRecord;
+use crate::domain::id::FindingId;
 use crate::sql::excerpt::excerpt;
 
 /// Data that a statement took with it in the rehearsal.
@@ -29,8 +30,18 @@ pub struct Rehearsal {
     pub losses: Vec<LostData>,
     /// How long the revisions of the upgrade took together, in milliseconds.
     pub upgrade_ms: u64,
+    /// By finding of the upgrade SQL: "drops 3,412 non-null values of `trades.legacy_ref`", "trades has 3,000 rows".
+    pub facts: std::collections::HashMap<FindingId, Vec<String>>,
     /// What changed in the schema: "1 table added (`risk_limits`)", one line each.
     pub schema: Vec<(String, Vec<String>)>,
+}
+
+impl Rehearsal {
+    /// What was measured about the statement of a finding; nothing for most.
+    #[must_use]
+    pub fn facts_of(&self, finding: FindingId) -> &[String] {
+        self.facts.get(&finding).map_or(&[], Vec::as_slice)
+    }
 }
 
 impl Services {
@@ -42,9 +53,12 @@ impl Services {
             Some(sql) => self.bytes_of(sql.sha256).await?,
             None => bytes::Bytes::new(),
         };
+        let record = record.clone();
         off_thread(move || {
             let report = formats::read::<DryRunReport>(&report).ok()?;
-            Some(told(&report, &String::from_utf8_lossy(&sql)))
+            let sql = String::from_utf8_lossy(&sql);
+            let facts = measured::of(&report, &record, &sql);
+            Some(Rehearsal { facts, ..told(&report, &sql) })
         })
         .await
     }
@@ -87,6 +101,7 @@ fn told(report: &DryRunReport, sql: &str) -> Rehearsal {
     ];
     Rehearsal {
         losses,
+        facts: std::collections::HashMap::new(),
         upgrade_ms: report.measurements.revisions.iter().map(|r| r.milliseconds).sum(),
         schema: lists
             .into_iter()

@@ -95,6 +95,7 @@ impl Services {
         let actor = &still(&mut tx, actor, self.now()).await?;
         authority::declares_incidents(actor)?;
         let before = incident(&mut tx, id).await?;
+        authority::resolves_incident(actor, before.opened_by)?;
         if !incidents::resolve(&mut tx, id, actor.user, self.now()).await? {
             let message = format!("{} is resolved already.", before.label());
             return Err(ServiceError::conflict("already-resolved", message));

@@ -25,6 +25,7 @@ pub mod idempotency;
 pub mod incidents;
 pub mod journal;
 pub mod marks;
+mod measured;
 pub mod notices;
 pub mod policies;
 pub mod queue;

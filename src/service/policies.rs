@@ -38,7 +38,7 @@ impl Services {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn check_policy(toml: &str) -> Result<Policy, Vec<PolicyFault>> {
-        Policy::parse(toml)
+        Policy::check(toml)
     }
 
     /// Makes a file the newest version of its application's policy, and makes the application if it is new. A file equal
@@ -53,7 +53,7 @@ impl Services {
         toml: &str,
     ) -> Result<AppliedPolicy, ServiceError> {
         authority::administers(actor)?;
-        let policy = Policy::parse(toml).map_err(|faults| ServiceError::Invalid {
+        let policy = Policy::check(toml).map_err(|faults| ServiceError::Invalid {
             faults: faults.iter().map(|f| FieldFault { field: "toml", message: f.to_string() }).collect(),
         })?;
         let sha256 = Digest::of(toml.as_bytes());

@@ -13,7 +13,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::Actor;
 use crate::store::{audit, dossier};
 
-/// The open tickets that a queue is made of, oldest first: with more than that, a queue is no help any more.
+/// The open tickets that a queue is made of: emergencies, the reader's own, then the newest. With more than that, a
+/// queue is no help any more, and its page says so.
 pub const QUEUE_LOOKS_AT: usize = 50;
 
 /// Time alone opens and shuts gates too; the badge may be late by this, in microseconds.
@@ -52,7 +53,7 @@ impl QueueCounts {
 }
 
 impl Services {
-    /// How many tickets ask something of this person, among the oldest [`QUEUE_LOOKS_AT`] open ones. One small query
+    /// How many tickets ask something of this person, among the [`QUEUE_LOOKS_AT`] open ones that it looks at. One small query
     /// while nothing happens; a fixed number of queries otherwise.
     ///
     /// # Errors

@@ -7,8 +7,12 @@ use crate::domain::artifact::{
     ArtifactFacts, ArtifactKind, BackupFacts, HistoryFacts, ManifestFacts, ReportFacts, Severity, SmokeFacts,
     SqlFacts,
 };
+use crate::domain::rule::{
+    CAPTURED_ONLINE, DOWNGRADE_DOES_NOT_RESTORE, NOT_POSSIBLE, NOT_REPRODUCIBLE, Rule,
+};
 use crate::domain::sql_digest::SqlDigest;
 use crate::sql::dialect::Dialect;
+use crate::sql::undo::{self, Side};
 use crate::sql::{findings, normalise};
 
 /// A finding before it has an id.
@@ -21,6 +25,21 @@ pub(crate) struct Found {
     pub statement: String,
     pub why: String,
     pub advice: &'static str,
+}
+
+impl Found {
+    /// About the file as a whole.
+    fn of_file(rule: &'static Rule, why: String) -> Self {
+        Self {
+            rule: rule.key,
+            severity: rule.severity,
+            line: 1,
+            last_line: 1,
+            statement: String::new(),
+            why,
+            advice: rule.advice,
+        }
+    }
 }
 
 /// Facts and findings of a file.
@@ -36,13 +55,19 @@ impl From<ArtifactFacts> for Reading {
     }
 }
 
-/// Reads a file of a kind, for a ticket that goes from one revision to another.
+/// Reads a file of a kind, for a ticket that goes from one revision to another. SQL is compared with `other`, that of the
+/// other direction, if there is any.
 ///
 /// # Errors
 /// One sentence, when the file is not of its kind. A file of a version that this release can't read is kept and blocks.
-pub(crate) fn read(kind: ArtifactKind, bytes: &[u8], from: &str, to: &str) -> Result<Reading, String> {
+pub(crate) fn read(
+    kind: ArtifactKind,
+    bytes: &[u8],
+    (from, to): (&str, &str),
+    other: Option<&[u8]>,
+) -> Result<Reading, String> {
     match kind {
-        ArtifactKind::UpgradeSql | ArtifactKind::DowngradeSql => sql(kind, bytes),
+        ArtifactKind::UpgradeSql | ArtifactKind::DowngradeSql => sql(kind, bytes, other),
         ArtifactKind::DryRunReport => kept(formats::read::<report::DryRunReport>(bytes), |r| dry_run(&r)),
         ArtifactKind::MigrationHistory => {
             kept(history::read(bytes), |h| Ok(ArtifactFacts::History(history_facts(&h, from, to)).into()))
@@ -63,7 +88,7 @@ pub(crate) fn read(kind: ArtifactKind, bytes: &[u8], from: &str, to: &str) -> Re
         ArtifactKind::SmokeReport => kept(junit::read(bytes), |s| {
             Ok(ArtifactFacts::Smoke(SmokeFacts {
                 tests: narrow(s.tests),
-                failed: narrow(s.failures + s.errors),
+                failed: narrow(s.failures.saturating_add(s.errors)),
                 skipped: narrow(s.skipped),
             })
             .into())
@@ -102,7 +127,7 @@ fn narrow(n: u64) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
-fn sql(kind: ArtifactKind, bytes: &[u8]) -> Result<Reading, String> {
+fn sql(kind: ArtifactKind, bytes: &[u8], other: Option<&[u8]>) -> Result<Reading, String> {
     let text = std::str::from_utf8(bytes)
         .map_err(|e| format!("The file is not UTF-8 text: byte {} can't be read.", e.valid_up_to() + 1))?;
     if let Some(at) = bytes.iter().position(|b| *b == 0) {
@@ -113,15 +138,8 @@ fn sql(kind: ArtifactKind, bytes: &[u8]) -> Result<Reading, String> {
     }
     let lines = count(text.lines().count());
     if let Some(reason) = not_possible::reason(bytes) {
-        let finding = Found {
-            rule: "not-possible",
-            severity: Severity::Block,
-            line: 1,
-            last_line: 1,
-            statement: reason.to_owned(),
-            why: format!("{} is declared not possible: {reason}", kind.label()),
-            advice: "Accept the risk only if there is another way back, such as a restored backup.",
-        };
+        let why = format!("{} is declared not possible: {reason}", kind.label());
+        let finding = Found { statement: reason.to_owned(), ..Found::of_file(&NOT_POSSIBLE, why) };
         let facts = SqlFacts { lines, not_possible: Some(reason.to_owned()), ..SqlFacts::default() };
         return Ok(Reading { facts: ArtifactFacts::Sql(facts), findings: vec![finding] });
     }
@@ -132,7 +150,15 @@ fn sql(kind: ArtifactKind, bytes: &[u8]) -> Result<Reading, String> {
         (Some(from), Some(to)) => script.chain(from, to).err(),
         _ => None,
     };
-    let findings = findings::find(text, None)
+    let mut found = findings::find(text, None);
+    let other = other.filter(|other| not_possible::reason(other).is_none());
+    if let Some(other) = other.and_then(|other| std::str::from_utf8(other).ok()) {
+        found = match kind {
+            ArtifactKind::UpgradeSql => undo::compare(text, other, Side::Upgrade, found),
+            _ => undo::compare(other, text, Side::Downgrade, found),
+        };
+    }
+    let findings = found
         .into_iter()
         .map(|f| Found {
             rule: f.rule,
@@ -175,24 +201,18 @@ fn dry_run(file: &report::DryRunReport) -> Result<Reading, String> {
     let digest = subject.digest().map_err(|e| e.to_string())?;
     let digest_of = |r: &report::Rendered| r.impossible.is_none().then_some(r.sha256);
     let mut findings = Vec::new();
-    let mut find = |rule, severity, why: String, advice| {
-        findings.push(Found { rule, severity, line: 1, last_line: 1, statement: String::new(), why, advice });
-    };
+    let mut find = |rule, why: String| findings.push(Found::of_file(rule, why));
     if subject.upgrade.captured_online {
         find(
-            "captured-online",
-            Severity::Block,
+            &CAPTURED_ONLINE,
             "The upgrade SQL was captured from an online run: what runs can't be compared with it beforehand."
                 .to_owned(),
-            "Accept it only if the migration really can't be rendered offline.",
         );
     }
     if !subject.upgrade.reproducible && !subject.upgrade.captured_online {
         find(
-            "not-reproducible",
-            Severity::Warn,
+            &NOT_REPRODUCIBLE,
             "Two renders of the upgrade differ, so the approved file itself has to be run.".to_owned(),
-            "Make the render reproducible: no random values, no order of a set.",
         );
     }
     let restores = subject.downgrade_restores;
@@ -202,15 +222,10 @@ fn dry_run(file: &report::DryRunReport) -> Result<Reading, String> {
             (false, true) => "the data but not the schema",
             _ => "the schema but not the data",
         };
-        find(
-            "downgrade-does-not-restore",
-            Severity::Warn,
-            format!("In the dry run the downgrade brought back {what}."),
-            "Plan a rollback by restoring the backup.",
-        );
+        find(&DOWNGRADE_DOES_NOT_RESTORE, format!("In the dry run the downgrade brought back {what}."));
     }
-    let rows_lost = subject.destructive.iter().map(|l| l.rows_lost).sum();
-    let values_lost = subject.destructive.iter().map(|l| l.non_null_values_lost).sum();
+    let rows_lost = subject.destructive.iter().map(|l| l.rows_lost).fold(0, u64::saturating_add);
+    let values_lost = subject.destructive.iter().map(|l| l.non_null_values_lost).fold(0, u64::saturating_add);
     let facts = ReportFacts {
         passed: subject.outcome == report::Outcome::Passed,
         problem,

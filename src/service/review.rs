@@ -8,6 +8,7 @@ use crate::domain::evidence;
 use crate::domain::facts::{Choice, Tick, Vote};
 use crate::domain::id::{FindingId, ThreadId, TicketNumber, UserId, VoteId};
 use crate::domain::policy::ChecklistWhen;
+use crate::domain::refusal::Refusal;
 use crate::domain::ticket::text_rule;
 use crate::domain::transition::Action;
 use crate::domain::user::Actor;
@@ -62,6 +63,10 @@ impl Services {
         let mut change = self.change(actor, number, Lock::Ticket).await?;
         let facts = change.facts(stage)?;
         let decision = change.decide(&facts, &Action::Tick { item })?;
+        if done && note.trim().is_empty() {
+            let why = "Say how you know, or name what the item asks for.";
+            return Err(Refusal::NeedsText { field: "note", why }.into());
+        }
         let smoke =
             facts.this.policy.checklist.iter().any(|i| i.key == item && i.when == ChecklistWhen::Smoke);
         let tick = Tick {

@@ -104,6 +104,11 @@ impl Services {
         let kept = fresh.get(..usize::try_from(room.max(0)).unwrap_or_default()).unwrap_or(fresh);
         let cut = kept.len() < fresh.len();
         let mut tx = self.db.write().await?;
+        super::change::still(&mut tx, actor, self.now()).await?;
+        // Its end seals a log: what comes after that belongs to nothing.
+        if !runs::keep_open(&mut tx, id).await? {
+            return Err(Refusal::RunEnded.into());
+        }
         if kept.is_empty() {
             runs::cut_log(&mut tx, id).await?;
         } else if !runs::append_log(&mut tx, id, run.log_bytes, kept, cut).await? {
@@ -266,14 +271,18 @@ impl Services {
         let run = facts.this.runs.iter().find(|r| r.id == id).ok_or(ServiceError::NotFound("run"))?;
         let (from, to) = run_range(&facts, run);
         let after = match verdict {
-            RunVerdict::Applied => to,
-            RunVerdict::NotApplied => from,
+            RunVerdict::Applied => to.clone(),
+            RunVerdict::NotApplied => from.clone(),
             RunVerdict::Partly => revision
                 .ok_or_else(|| {
                     ServiceError::field("revision", "Name the revision that the database is at now.")
                 })?
                 .to_owned(),
         };
+        if verdict == RunVerdict::Partly && (after == from || after == to) {
+            let meant = if after == to { "applied" } else { "not applied" };
+            return Err(ServiceError::field("revision", format!("At {after} the verdict is “{meant}”.")));
+        }
         change.note_lapsed_runs(self).await?;
         let record = Verdict {
             verdict,

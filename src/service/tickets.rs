@@ -8,13 +8,15 @@ use super::change::{Lock, still};
 use super::{ServiceError, Services};
 use crate::domain::digest::Digest;
 use crate::domain::facts::Stage;
-use crate::domain::id::{StageId, TicketId, TicketNumber};
+use crate::domain::id::{ApplicationId, EnvironmentId, PolicyVersionId, StageId, TicketId, TicketNumber};
 use crate::domain::refusal::Refusal;
-use crate::domain::ticket::{FieldFault, Ticket, TicketContent, TicketOutcome, TicketState, text_rule};
+use crate::domain::ticket::{
+    FieldFault, Ticket, TicketContent, TicketOutcome, TicketState, author_spellings, spelling, text_rule,
+};
 use crate::domain::transition::{TicketAction, decide_ticket};
 use crate::domain::user::{Actor, Role, Scope};
 pub use crate::store::listing::{Filter, Line, StageLine};
-use crate::store::{decisions, listing, tickets};
+use crate::store::{Tx, decisions, listing, tickets, users};
 
 pub use crate::store::decisions::Completion;
 
@@ -92,21 +94,9 @@ impl Services {
             updated_at: now,
         };
         tickets::insert(&mut tx, &ticket).await?;
-        let policy = self.policies.get(&mut tx, target.policy_version_id).await?;
-        for (environment, name, _) in tickets::environments(&mut tx, target.application_id).await? {
-            let Some(position) = policy.policy.environments.iter().position(|e| e.name == name) else {
-                continue;
-            };
-            let stage = Stage {
-                id: StageId(self.env.uuid()),
-                environment,
-                name,
-                position: i64::try_from(position).unwrap_or(i64::MAX),
-                generation: 1,
-            };
-            tickets::insert_stage(&mut tx, ticket.id, &stage).await?;
-        }
+        self.insert_stages(&mut tx, ticket.id, target.application_id, target.policy_version_id, &[]).await?;
         tickets::add_contributor(&mut tx, ticket.id, actor.person, "filed", now).await?;
+        self.note_authors(&mut tx, ticket.id, &[&ticket.content.authors]).await?;
         let event = self
             .event("ticket.filed", Some(actor))
             .of_ticket(&ticket)
@@ -116,6 +106,51 @@ impl Services {
         let event = self.with_text(event, &ticket.content.title);
         tx.commit(&[event]).await?;
         Ok(ticket.number)
+    }
+
+    /// A stage for each environment of the policy that isn't `known`.
+    async fn insert_stages(
+        &self,
+        tx: &mut Tx,
+        ticket: TicketId,
+        application: ApplicationId,
+        policy: PolicyVersionId,
+        known: &[EnvironmentId],
+    ) -> Result<(), ServiceError> {
+        let policy = self.policies.get(tx, policy).await?;
+        for (environment, name, _) in tickets::environments(tx, application).await? {
+            let position = policy.policy.environments.iter().position(|e| e.name == name);
+            let Some(position) = position.filter(|_| !known.contains(&environment)) else { continue };
+            let stage = Stage {
+                id: StageId(self.env.uuid()),
+                environment,
+                name,
+                position: i64::try_from(position).unwrap_or(i64::MAX),
+                generation: 1,
+            };
+            tickets::insert_stage(tx, ticket, &stage).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps as contributors whoever is named as an author: who was one can't be taken off by another edit.
+    async fn note_authors(
+        &self,
+        tx: &mut Tx,
+        ticket: TicketId,
+        lists: &[&[String]],
+    ) -> Result<(), ServiceError> {
+        let named: BTreeSet<String> =
+            lists.iter().copied().flatten().flat_map(|author| author_spellings(author)).collect();
+        if named.is_empty() {
+            return Ok(());
+        }
+        for (person, name, email) in users::names(tx).await? {
+            if named.contains(&spelling(&name)) || named.contains(&spelling(&email)) {
+                tickets::add_contributor(tx, ticket, person, "authored", self.now()).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Replaces what the ticket states, before the first run. `version` is the ticket's version that the editor saw.
@@ -130,7 +165,7 @@ impl Services {
         let mut change = self.change(actor, number, Lock::Gates).await?;
         decide_ticket(&change.dossier.all_facts(), &change.actor, TicketAction::Edit)?;
         // Locking raised the version by one.
-        if change.ticket().version != version + 1 {
+        if Some(change.ticket().version) != version.checked_add(1) {
             return Err(ServiceError::conflict(
                 "ticket-changed",
                 "Somebody changed the ticket after you opened it. Nothing was recorded; compare and save again.",
@@ -147,7 +182,9 @@ impl Services {
         }
         let mut ticket = change.ticket().clone();
         let (before, after) = (content_digest(&ticket.content)?, content_digest(&content)?);
+        let authors = std::mem::take(&mut ticket.content.authors);
         ticket.content = content;
+        self.note_authors(&mut change.tx, ticket.id, &[&authors, &ticket.content.authors]).await?;
         tickets::update_content(&mut change.tx, &ticket).await?;
         tickets::raise_all_generations(&mut change.tx, ticket.id).await?;
         tickets::add_contributor(&mut change.tx, ticket.id, change.actor.person, "edited", change.now)
@@ -179,6 +216,10 @@ impl Services {
         for stage in stages {
             change.revoke(self, stage, "the policy changed").await?;
         }
+        // An environment that the policy has gained is a stage that the ticket has to pass.
+        let known: Vec<EnvironmentId> = change.dossier.stages.iter().map(|s| s.stage.environment).collect();
+        let application = change.ticket().application;
+        self.insert_stages(&mut change.tx, id, application, target.policy_version_id, &known).await?;
         let event = self
             .event("ticket.policy-moved", Some(&change.actor))
             .of_ticket(change.ticket())
@@ -312,14 +353,14 @@ impl Services {
         Ok(found)
     }
 
-    /// Dossiers of open tickets, oldest first, for somebody's queue: at most `limit`.
+    /// Dossiers of open tickets for somebody's queue, at most `limit`: emergencies, their own, then the newest.
     pub async fn open_dossiers(
         &self,
         actor: &Actor,
         limit: usize,
     ) -> Result<Vec<crate::domain::dossier::Dossier>, ServiceError> {
         let mut read = self.db.read().await?;
-        let ids = listing::open_ids(&mut read, i64::try_from(limit).unwrap_or(50)).await?;
+        let ids = listing::open_ids(&mut read, actor.user, i64::try_from(limit).unwrap_or(50)).await?;
         let now = self.now();
         let which = crate::store::dossier::Which::These(&ids);
         Ok(crate::store::dossier::load(&mut read, &self.policies, which, &[actor.user], now).await?)

@@ -177,6 +177,11 @@ impl Services {
             }
             TokenState::Issued => {}
         }
+        if let Some(key) = key
+            && runs::used_key(&mut change.tx, actor.token(), key).await?
+        {
+            return Err(other_redemption());
+        }
         let intent = token.method.map_or(Intent::Upgrade, Intent::Rollback);
         let facts = change.facts_for(&found.stage, Purpose::Redeem(token.id), intent)?;
         let decision = change.decide(&facts, &Action::Authorise)?;
@@ -316,10 +321,7 @@ impl Services {
             && replay.redeemed_via == change.actor.token()
         {
             if replay.request_sha256 != request {
-                return Err(ServiceError::Mismatch {
-                    code: "idempotency-mismatch",
-                    message: "This key was used for a redemption with other digests.".to_owned(),
-                });
+                return Err(other_redemption());
             }
             return Ok(Redeemed { run: replay.id, grant: replay.grant_text.clone(), replayed: true });
         }
@@ -355,6 +357,13 @@ struct Opening<'a> {
     presented: &'a Presented,
     request: Digest,
     key: Option<&'a str>,
+}
+
+fn other_redemption() -> ServiceError {
+    ServiceError::Mismatch {
+        code: "idempotency-mismatch",
+        message: "This key was used for another redemption.".to_owned(),
+    }
 }
 
 fn gone(code: &'static str, message: &str) -> ServiceError {

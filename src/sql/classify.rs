@@ -78,6 +78,24 @@ impl<'a> Words<'a> {
         Some((lex::name(token, self.sql), i + 1))
     }
 
+    /// The table that a statement about one table is about.
+    #[must_use]
+    pub fn table(&self) -> Option<String> {
+        let guards = |at| self.skip(self.skip(at, &["IF", "EXISTS"]), &["IF", "NOT", "EXISTS"]);
+        let at = if self.is(0, &["UPDATE", "TRUNCATE", "INSERT", "REPLACE", "DELETE", "RENAME"]) {
+            self.skip_any(1, &["TABLE", "ONLY", "INTO", "FROM", "OR", "REPLACE", "IGNORE"])
+        } else {
+            let object = (1..self.tokens.len().min(8)).find(|i| self.is(*i, &["TABLE", "INDEX"]))?;
+            if self.is(object, &["TABLE"]) {
+                self.skip(guards(object + 1), &["ONLY"])
+            } else {
+                let on = (object..self.tokens.len().min(object + 16)).find(|i| self.is(*i, &["ON"]))?;
+                self.skip(on + 1, &["ONLY"])
+            }
+        };
+        self.name(at).map(|(name, _)| name)
+    }
+
     #[must_use]
     pub fn kind_at(&self, i: usize) -> Option<Tok> {
         self.tokens.get(i).map(|t| t.kind)

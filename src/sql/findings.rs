@@ -1,4 +1,5 @@
-//! What a script may destroy, lock or hide, told from its keywords.
+//! What a script may destroy, lock or hide: the rules for keywords, what parsers tell beyond them, and what only shows
+//! over the whole script.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -7,19 +8,30 @@ use serde::Serialize;
 
 pub use crate::domain::artifact::Severity;
 
-use super::classify::{Kind, Words, classify_words};
+use super::analyse::{self, Reading};
+use super::classify::{Kind, VERSION_TABLE, Words, classify_words};
+use super::comments;
 use super::dialect::Dialect;
 use super::excerpt::excerpt;
 use super::hidden;
 use super::lex::Unterminated;
+use super::lookalike;
 use super::rebuild::{Rebuilds, Step};
-use super::rules::{self, Rule};
+use super::rules::{self, Found};
+use super::script::Script;
 use super::split::{Statement, statements};
+use super::types;
+use super::verbs;
+use crate::domain::rule::{
+    self, CONSTRAINT, DROP_CONSTRAINT, DROP_INDEX, EXECUTABLE_COMMENT, HIDDEN_TEXT, HOMOGLYPH, INDEX_LOCKS,
+    KEYWORDS_ONLY, NARROWING_TYPE, NOT_NULL, NOT_UNDERSTOOD, PRIMARY_KEY, RENAME, Rule, SILENCING_COMMENT,
+    TABLE_REBUILD, TABLE_REWRITE, TOO_MANY, TYPE_CHANGE, UNIQUE, UNPARSED, VOLATILE_DEFAULT,
+};
 
 /// What analysis says of a statement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// A stable key such as `drop-table`.
+    /// The key of its rule in [`rule::ALL`], such as `drop-table`.
     pub rule: &'static str,
     pub severity: Severity,
     /// First and last line, counted from 1.
@@ -38,19 +50,21 @@ pub const MAX: usize = 1_000;
 
 /// The findings of a script, by line.
 ///
-/// Without a stated dialect the script is read by the rules of each, since a statement that one database takes for
-/// quoted text may be code for another: what any reading finds destructive counts.
+/// Without a stated dialect the likely one is read in full, and the script is read by the rules of the others too, since a
+/// statement that one database takes for quoted text may be code for another: what any reading finds blocking counts.
 #[must_use]
 pub fn find(sql: &str, dialect: Option<Dialect>) -> Vec<Finding> {
-    let primary = dialect.unwrap_or_else(|| Dialect::likely(sql));
+    let (primary, certain) = dialect.map_or_else(|| Dialect::guess(sql), |dialect| (dialect, true));
     let mut found = hidden_text(sql);
-    found.extend(Reader::read(sql, primary));
+    found.extend(lookalikes(sql, primary));
+    found.extend(addressed(sql));
+    found.extend(Reader::read(sql, primary, Some(certain)));
     if dialect.is_none() {
         let mut known: HashSet<_> = found.iter().map(|f| (f.rule, f.line, f.why.clone())).collect();
         for other in Dialect::ALL.into_iter().filter(|d| *d != primary) {
-            let more = Reader::read(sql, other)
+            let more = Reader::read(sql, other, None)
                 .into_iter()
-                .filter(|f| f.severity == Severity::Block && f.rule != rules::UNPARSED.key);
+                .filter(|f| f.severity == Severity::Block && f.rule != UNPARSED.key);
             found.extend(more.filter(|f| known.insert((f.rule, f.line, f.why.clone()))));
         }
     }
@@ -59,12 +73,12 @@ pub fn find(sql: &str, dialect: Option<Dialect>) -> Vec<Finding> {
         let line = found[MAX].line;
         found.truncate(MAX);
         let why = format!("Only the first {MAX} findings are listed; more follow from line {line} on.");
-        found.push(finding(&rules::TOO_MANY, line..=line, "", why));
+        found.push(finding(&TOO_MANY, line..=line, "", why));
     }
     found
 }
 
-fn finding(rule: &Rule, lines: std::ops::RangeInclusive<u32>, text: &str, why: String) -> Finding {
+pub(super) fn finding(rule: &Rule, lines: std::ops::RangeInclusive<u32>, text: &str, why: String) -> Finding {
     Finding {
         rule: rule.key,
         severity: rule.severity,
@@ -103,66 +117,192 @@ fn hidden_text(sql: &str) -> Vec<Finding> {
         );
         let lines = hidden.line..=hidden.line;
         let around = sql.get(from..to).unwrap_or_default();
-        found.push(finding(&rules::HIDDEN_TEXT, lines, around, why));
+        found.push(finding(&HIDDEN_TEXT, lines, around, why));
     }
     found
 }
+
+/// One finding for each line with a word that is not what it seems.
+fn lookalikes(sql: &str, dialect: Dialect) -> Vec<Finding> {
+    let mut found: Vec<Finding> = Vec::new();
+    for word in lookalike::find(sql, dialect) {
+        if found.last().is_some_and(|last| last.line == word.line) {
+            continue;
+        }
+        if found.len() > MAX {
+            break;
+        }
+        let text = sql.get(word.start..word.end).unwrap_or_default();
+        let code = u32::from(word.character);
+        let why = format!(
+            "“{}” is not what it looks like: U+{code:04X} stands where a reader sees another character.",
+            rules::short(text)
+        );
+        found.push(finding(&HOMOGLYPH, word.line..=word.line, text, why));
+    }
+    found
+}
+
+/// Comments that address an analyser or the database.
+fn addressed(sql: &str) -> Vec<Finding> {
+    let told = |rule: &Rule, places: Vec<(u32, std::ops::Range<usize>)>, why: &str| -> Vec<Finding> {
+        let places = places.into_iter();
+        places
+            .map(|(line, at)| finding(rule, line..=line, sql.get(at).unwrap_or_default(), why.to_owned()))
+            .collect()
+    };
+    let mut found = told(
+        &SILENCING_COMMENT,
+        comments::silencing(sql, MAX),
+        "This line asks an analyser to keep quiet about the SQL near it.",
+    );
+    found.extend(told(
+        &EXECUTABLE_COMMENT,
+        comments::executable(sql, MAX),
+        "This looks like a comment, and MySQL and MariaDB run it.",
+    ));
+    found
+}
+
+/// Rules about rows that are there and code that uses them: nothing to say of a table that the script made itself.
+const OF_EXISTING: &[&Rule] = &[
+    &UNIQUE,
+    &CONSTRAINT,
+    &PRIMARY_KEY,
+    &NOT_NULL,
+    &INDEX_LOCKS,
+    &TYPE_CHANGE,
+    &NARROWING_TYPE,
+    &TABLE_REWRITE,
+    &VOLATILE_DEFAULT,
+    &RENAME,
+    &DROP_INDEX,
+    &DROP_CONSTRAINT,
+];
 
 /// One reading of a script.
 struct Reader {
     dialect: Dialect,
     found: Vec<Finding>,
     rebuilds: Rebuilds,
-    transactions: Transactions,
+    /// What parsers told, statement by statement; none for a reading by keywords alone.
+    parsed: Option<std::vec::IntoIter<Reading>>,
+    /// The first statement that was beyond what is parsed of one script.
+    beyond: Option<u32>,
 }
 
 impl Reader {
-    fn read(sql: &str, dialect: Dialect) -> Vec<Finding> {
+    /// Reads by keywords, and with parsers where it is said whether the dialect is certain.
+    fn read(sql: &str, dialect: Dialect, certain: Option<bool>) -> Vec<Finding> {
+        let mut script = certain.map(|certain| Script::new(sql, dialect, certain));
         let mut reader = Self {
             dialect,
             found: Vec::new(),
             rebuilds: Rebuilds::default(),
-            transactions: Transactions::default(),
+            parsed: certain.map(|certain| analyse::read(sql, dialect, certain).into_iter()),
+            beyond: None,
         };
         for statement in statements(sql, dialect) {
-            reader.statement(&statement);
+            reader.statement(&statement, script.as_mut());
             // One more than are listed, so that the list knows it is cut.
             if reader.found.len() > MAX {
                 break;
             }
         }
-        reader.transactions.report(&mut reader.found);
+        if let Some(line) = reader.beyond {
+            let why = format!(
+                "The script is too large to be parsed whole: from line {line} on, only keywords were read."
+            );
+            reader.found.push(finding(&KEYWORDS_ONLY, line..=line, "", why));
+        }
+        for remark in script.map(Script::finish).unwrap_or_default() {
+            let (line, last_line, text) = remark.place;
+            reader.found.push(finding(remark.rule, line..=last_line, &text, remark.why));
+        }
         reader.found
     }
 
-    fn statement(&mut self, statement: &Statement<'_>) {
+    fn statement(&mut self, statement: &Statement<'_>, script: Option<&mut Script>) {
         let words = Words::of(statement.text(), self.dialect);
         let kind = classify_words(&words);
+        let reading = self.parsed.as_mut().map(Iterator::next);
         let why = match statement.fault {
             Some(fault) => Some(broken_off(fault).to_owned()),
-            None => rules::not_sql(&words),
+            None => verbs::not_sql(&words),
         };
+        let readable = why.is_none() && !words.cut;
         if let Some(why) = why {
-            self.push(&rules::UNPARSED, statement, why);
+            self.push(&UNPARSED, statement, why);
         } else if words.cut && kind != Kind::Insert {
-            let why = "This statement is too long to be read.".to_owned();
-            self.push(&rules::UNPARSED, statement, why);
+            self.push(&UNPARSED, statement, "This statement is too long to be read.".to_owned());
         }
-        self.transactions.see(kind, &words, statement);
         let step = self.rebuilds.see(kind, &words, statement.line, self.found.len());
+        let new = script.as_ref().is_some_and(|script| script.is_new(&words));
+        if let Some(script) = script {
+            script.see(kind, &words, statement);
+        }
         if let Step::Done { finding: at, line, table } = step {
             let why = format!(
                 "Table {table} is rebuilt: copied, dropped and renamed. Columns that the copy does not name, triggers \
                  on the table and views over it do not survive."
             );
-            let rebuilt = finding(&rules::TABLE_REBUILD, line..=statement.last_line, statement.text(), why);
-            if let Some(dropped) = self.found.get_mut(at).filter(|f| f.rule == rules::DROP_TABLE.key) {
+            let rebuilt = finding(&TABLE_REBUILD, line..=statement.last_line, statement.text(), why);
+            if let Some(dropped) = self.found.get_mut(at).filter(|f| f.rule == rule::DROP_TABLE.key) {
                 *dropped = Finding { statement: std::mem::take(&mut dropped.statement), ..rebuilt };
             }
             return;
         }
-        for (rule, why) in rules::of(kind, &words, self.dialect) {
+        let mut hits = rules::of(kind, &words, self.dialect);
+        let opaque = match reading {
+            Some(reading) if readable => self.merge(reading, kind, &words, statement, &mut hits),
+            _ => false,
+        };
+        hits.retain(|(rule, _)| !(new && OF_EXISTING.contains(rule)));
+        if self.rebuilds.copies(kind, &words) && types::silent_cast(&words) {
+            let why = "The copy casts values to numbers: SQLite makes 0 of what is none, without a word.";
+            hits.push((&NARROWING_TYPE, why.to_owned()));
+        }
+        if opaque && hits.is_empty() && !verbs::recognised(kind, &words) {
+            let why = "No rule and no parser here knows what this statement does.";
+            hits.push((&NOT_UNDERSTOOD, why.to_owned()));
+        }
+        for (rule, why) in hits {
             self.push(rule, statement, why);
+        }
+    }
+
+    /// Adds what the parser found and the keywords did not. Whether the statement stays opaque to the parser.
+    fn merge(
+        &mut self,
+        reading: Option<Reading>,
+        kind: Kind,
+        words: &Words<'_>,
+        statement: &Statement<'_>,
+        hits: &mut Found,
+    ) -> bool {
+        match reading {
+            Some(Reading::Parsed(more)) => {
+                let version = kind == Kind::VersionUpdate
+                    || (kind == Kind::AlterTable
+                        && words.table().is_some_and(|table| table == VERSION_TABLE));
+                if !version {
+                    let known: Vec<&'static Rule> = hits.iter().map(|(rule, _)| *rule).collect();
+                    hits.extend(more.into_iter().filter(|(rule, _)| !known.contains(rule)));
+                }
+                false
+            }
+            Some(Reading::Refused) => true,
+            Some(Reading::Kept(why)) => {
+                // Rows of data are long, and there is nothing more to read in them.
+                if kind != Kind::Insert {
+                    self.push(&KEYWORDS_ONLY, statement, why.to_owned());
+                }
+                false
+            }
+            None => {
+                self.beyond.get_or_insert(statement.line);
+                true
+            }
         }
     }
 
@@ -183,51 +323,10 @@ const fn broken_off(fault: Unterminated) -> &'static str {
     }
 }
 
-/// Which statements of the script end the transaction it runs in.
-#[derive(Default)]
-struct Transactions {
-    seen: bool,
-    /// A COMMIT that is in its place if nothing follows it.
-    last: Option<(u32, u32, String)>,
-    /// The first statement out of place, and how many there are.
-    first: Option<(u32, u32, String)>,
-    count: u32,
-}
-
-impl Transactions {
-    fn see(&mut self, kind: Kind, words: &Words<'_>, statement: &Statement<'_>) {
-        if let Some(commit) = self.last.take() {
-            self.out_of_place(commit);
-        }
-        let first = !std::mem::replace(&mut self.seen, true);
-        if kind != Kind::Transaction || (first && words.is(0, &["BEGIN", "START"])) {
-            return;
-        }
-        let this = (statement.line, statement.last_line, excerpt(statement.text()));
-        if words.is(0, &["COMMIT", "END"]) {
-            self.last = Some(this);
-        } else {
-            self.out_of_place(this);
-        }
-    }
-
-    fn out_of_place(&mut self, statement: (u32, u32, String)) {
-        self.count = self.count.saturating_add(1);
-        self.first.get_or_insert(statement);
-    }
-
-    fn report(self, found: &mut Vec<Finding>) {
-        if let Some((line, last_line, text)) = self.first {
-            let why = format!(
-                "The script steers transactions itself ({} statements besides a first BEGIN and a last COMMIT): if it \
-                 fails halfway, what was committed before stays.",
-                self.count
-            );
-            found.push(finding(&rules::TRANSACTION_CONTROL, line..=last_line, &text, why));
-        }
-    }
-}
-
 #[cfg(test)]
 #[path = "findings_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "findings_cases.rs"]
+mod cases;

@@ -124,7 +124,11 @@ impl<'a> Lexer<'a> {
     }
 
     fn line_comment(&mut self) -> Token {
-        let end = self.next_byte(self.at, b'\n').unwrap_or(self.sql.len());
+        // For PostgreSQL a carriage return ends it too, and what follows is run.
+        let returns = self.dialect == Dialect::PostgreSql;
+        let rest = self.sql.get(self.at..).unwrap_or_default();
+        let end = rest.iter().position(|b| *b == b'\n' || (returns && *b == b'\r'));
+        let end = end.map_or(self.sql.len(), |i| self.at + i);
         self.token(Kind::Comment, end, None)
     }
 

@@ -3,8 +3,10 @@
 //! Pure functions over text, beside `domain`. SQL is hostile input here: everything is linear in its length,
 //! nothing recurses on what it reads, nothing panics. May not enter: I/O, clocks, a database.
 
+mod analyse;
 pub mod classify;
 pub mod colour;
+mod comments;
 pub mod dialect;
 pub mod diff;
 pub mod effect;
@@ -12,12 +14,18 @@ pub mod excerpt;
 pub mod findings;
 pub mod hidden;
 pub mod lex;
+mod lookalike;
 pub mod moved;
 pub mod normalise;
 pub mod outline;
 mod rebuild;
 mod rules;
 mod rules_alter;
+mod rules_other;
+mod script;
 pub mod shown;
 pub mod split;
+mod types;
+pub mod undo;
+mod verbs;
 pub mod words;

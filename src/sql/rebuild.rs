@@ -60,6 +60,15 @@ impl Rebuilds {
         Step::Other
     }
 
+    /// Whether this statement fills the copy of a table that is being rebuilt.
+    pub(super) fn copies(&self, kind: Kind, words: &Words<'_>) -> bool {
+        kind == Kind::Insert
+            && words
+                .name(words.skip(1, &["INTO"]))
+                .and_then(|(name, _)| copied_table(&name))
+                .is_some_and(|table| self.open.contains_key(&table))
+    }
+
     fn renamed(&mut self, words: &Words<'_>) -> Step {
         let Some((from, next)) = words.name(2) else {
             return Step::Other;

@@ -2,63 +2,16 @@
 
 use super::classify::{Kind, VERSION_TABLE, Words};
 use super::dialect::Dialect;
-use super::findings::Severity;
 use super::lex::Kind as Tok;
+use super::rules_other;
 use super::split::statements;
+use crate::domain::rule::{
+    CASCADE, DELETE, DROP_INDEX, DROP_TABLE, DYNAMIC, INDEX_LOCKS, REPLACES_ROWS, Rule, TRUNCATE, UNIQUE,
+    UNPARSED, UPDATE,
+};
 
-/// What stays the same in every finding of a kind.
-pub(super) struct Rule {
-    pub key: &'static str,
-    pub severity: Severity,
-    pub advice: &'static str,
-}
-
-macro_rules! rules {
-    ($($name:ident = $key:literal, $severity:ident, $advice:literal;)*) => {$(
-        pub(super) const $name: Rule = Rule {
-            key: $key,
-            severity: Severity::$severity,
-            advice: $advice,
-        };
-    )*};
-}
-
-rules! {
-    DROP_TABLE = "drop-table", Block,
-        "Check that nothing reads the table any more, and that its rows are in the backup or not needed.";
-    DROP_SCHEMA = "drop-schema", Block,
-        "Drop what has to go by name, one table at a time.";
-    DROP_COLUMN = "drop-column", Block,
-        "Deploy the release that no longer reads the column first; keep its values if anybody may ask for them.";
-    DELETE = "delete-without-where", Block,
-        "Name the rows to delete in a WHERE, or confirm that every row has to go.";
-    UPDATE = "update-without-where", Block,
-        "Name the rows to change in a WHERE, or confirm that every row has to change: old values are not kept.";
-    TRUNCATE = "truncate", Block,
-        "Confirm that every row has to go, and that the backup holds them.";
-    DROP_INDEX = "drop-index", Note,
-        "Check that no frequent query needs it; making it again takes time on a large table.";
-    NOT_NULL = "not-null-added", Warn,
-        "Fill the column first or give it a default, and see in the dry run that no row refuses.";
-    RENAME = "rename", Warn,
-        "The release that runs during the change must know both names; rename in two steps if it doesn't.";
-    TYPE_CHANGE = "type-change", Warn,
-        "See in the dry run that every value converts, and how long the table is locked while it is rewritten.";
-    TABLE_REBUILD = "table-rebuild", Warn,
-        "Compare row counts, triggers and views before and after in the dry-run report.";
-    TRANSACTION_CONTROL = "transaction-control", Warn,
-        "Plan for a stop between two commits: the downgrade SQL must fit the revision that was reached.";
-    DYNAMIC = "dynamic-sql", Warn,
-        "Read how the text of the statement is put together: what it runs is not in this script.";
-    HIDDEN_TEXT = "hidden-text", Block,
-        "Remove the characters from the migration, or write them as escapes, and render again.";
-    UNPARSED = "unparsed", Block,
-        "Render the SQL again from a clean checkout, apart from log output, and attach that file.";
-    TOO_MANY = "too-many-findings", Block,
-        "Split the release, or review the script as a whole outside this page.";
-}
-
-type Found = Vec<(&'static Rule, String)>;
+/// Rules that hold for a statement, each with its reason.
+pub(super) type Found = Vec<(&'static Rule, String)>;
 
 /// What the rules for single statements find in this one.
 pub(super) fn of(kind: Kind, words: &Words<'_>, dialect: Dialect) -> Found {
@@ -66,103 +19,46 @@ pub(super) fn of(kind: Kind, words: &Words<'_>, dialect: Dialect) -> Found {
     match kind {
         Kind::VersionUpdate => return found,
         Kind::DropTable => drop_table(words, &mut found),
-        Kind::DropIndex => found.push((&DROP_INDEX, "Queries that used this index get slower.".into())),
+        Kind::DropIndex => drop_index(words, &mut found),
+        Kind::CreateIndex => create_index(words, dialect, &mut found),
         Kind::AlterTable => super::rules_alter::of(words, &mut found),
+        Kind::Insert if words.is(0, &["REPLACE"]) || words.skip(1, &["OR", "REPLACE"]) > 1 => {
+            let why = "A row that has the same key is deleted first, and what refers to it may go with it.";
+            found.push((&REPLACES_ROWS, why.into()));
+        }
+        Kind::Pragma => rules_other::pragma(words, &mut found),
         Kind::Other => other(words, dialect, &mut found),
         _ => {}
     }
     unguarded(words, &mut found);
+    rules_other::reaches_outside(words, &mut found);
     found
 }
 
-/// Why this statement is no SQL that a database would read, if so.
-pub(super) fn not_sql(words: &Words<'_>) -> Option<String> {
-    let first = words.tokens.first()?;
-    if words.tokens.iter().any(|t| t.kind == Tok::Backslash) || words.is(0, &["DELIMITER"]) {
-        return Some("This is a command for a client program, not SQL: a database would refuse it.".into());
+fn drop_index(words: &Words<'_>, found: &mut Found) {
+    found.push((&DROP_INDEX, "Queries that used this index get slower.".into()));
+    if last_is(words, "CASCADE") {
+        found.push((&CASCADE, "What depends on the index goes with it, unnamed.".into()));
     }
-    let verb = first.of(words.sql).to_ascii_uppercase();
-    let known = match first.kind {
-        Tok::Open => true,
-        Tok::Word => VERBS.contains(&verb.as_str()),
-        _ => false,
-    };
-    (!known).then(|| {
-        "No SQL statement begins like this: it may be log output or an error message among the SQL.".into()
-    })
 }
 
-/// The words that statements of the three databases begin with.
-const VERBS: &[&str] = &[
-    "ABORT",
-    "ALTER",
-    "ANALYZE",
-    "ATTACH",
-    "BEGIN",
-    "CALL",
-    "CHANGE",
-    "CHECK",
-    "CHECKPOINT",
-    "CHECKSUM",
-    "CLOSE",
-    "CLUSTER",
-    "COMMENT",
-    "COMMIT",
-    "COPY",
-    "CREATE",
-    "DEALLOCATE",
-    "DECLARE",
-    "DELETE",
-    "DETACH",
-    "DISCARD",
-    "DO",
-    "DROP",
-    "END",
-    "EXECUTE",
-    "EXPLAIN",
-    "FETCH",
-    "FLUSH",
-    "GRANT",
-    "HANDLER",
-    "IMPORT",
-    "INSERT",
-    "KILL",
-    "LISTEN",
-    "LOAD",
-    "LOCK",
-    "MERGE",
-    "MOVE",
-    "NOTIFY",
-    "OPTIMIZE",
-    "PRAGMA",
-    "PREPARE",
-    "REASSIGN",
-    "REFRESH",
-    "REINDEX",
-    "RELEASE",
-    "RENAME",
-    "REPAIR",
-    "REPLACE",
-    "RESET",
-    "REVOKE",
-    "ROLLBACK",
-    "SAVEPOINT",
-    "SECURITY",
-    "SELECT",
-    "SET",
-    "SHOW",
-    "START",
-    "TABLE",
-    "TRUNCATE",
-    "UNLISTEN",
-    "UNLOCK",
-    "UPDATE",
-    "USE",
-    "VACUUM",
-    "VALUES",
-    "WITH",
-    "XA",
-];
+fn create_index(words: &Words<'_>, dialect: Dialect, found: &mut Found) {
+    let table = words.table().map_or_else(|| "the table".into(), |name| short(&name));
+    if words.is(1, &["UNIQUE"]) {
+        let why = format!("It fails if {table} holds duplicates.");
+        found.push((&UNIQUE, why));
+    }
+    let concurrently = (1..words.tokens.len().min(6)).any(|i| words.is(i, &["CONCURRENTLY"]));
+    if dialect == Dialect::PostgreSql && !concurrently {
+        let why = format!("Nobody can write to {table} while the index is built.");
+        found.push((&INDEX_LOCKS, why));
+    }
+}
+
+/// Whether the statement ends with this keyword.
+pub(super) fn last_is(words: &Words<'_>, word: &str) -> bool {
+    words.tokens.len().checked_sub(1).is_some_and(|last| words.is(last, &[word]))
+}
 
 fn drop_table(words: &Words<'_>, found: &mut Found) {
     let mut at = words.skip_any(1, &["TEMPORARY", "TEMP", "FOREIGN", "TABLE", "TABLES"]);
@@ -185,6 +81,9 @@ fn drop_table(words: &Words<'_>, found: &mut Found) {
         }
     };
     found.push((&DROP_TABLE, why));
+    if last_is(words, "CASCADE") {
+        found.push((&CASCADE, "Views and foreign keys that depend on it go with it, unnamed.".into()));
+    }
 }
 
 /// A name from the script, cut to what fits a sentence.
@@ -205,12 +104,13 @@ fn other(words: &Words<'_>, dialect: Dialect, found: &mut Found) {
                 format!("Every row of {name} is lost, without triggers having their say."),
             ));
         }
-    } else if words.is(0, &["DROP"]) && words.is(1, &["SCHEMA", "DATABASE", "OWNED"]) {
-        found.push((&DROP_SCHEMA, "Everything in it is lost, whatever it is by then.".into()));
-    } else if words.is(0, &["RENAME"]) {
-        found.push((&RENAME, "Code that uses the old name fails from this moment on.".into()));
+        if last_is(words, "CASCADE") {
+            found.push((&CASCADE, "Tables that refer to it are emptied too, unnamed.".into()));
+        }
     } else if words.is(0, &["EXECUTE", "PREPARE"]) {
         found.push((&DYNAMIC, "This runs a statement that is put together while it runs.".into()));
+    } else if words.is(0, &["CALL"]) {
+        found.push((&DYNAMIC, "This runs a procedure whose statements are not in the script.".into()));
     } else if words.is(0, &["DO"]) && dialect == Dialect::PostgreSql {
         for token in &words.tokens {
             if matches!(token.kind, Tok::Dollar | Tok::Text) {
@@ -219,6 +119,8 @@ fn other(words: &Words<'_>, dialect: Dialect, found: &mut Found) {
         }
     } else if words.is(0, &["CREATE"]) && words.tokens.iter().any(|t| t.kind == Tok::Semicolon) {
         body(words.sql, dialect, found);
+    } else {
+        rules_other::of(words, dialect, found);
     }
 }
 

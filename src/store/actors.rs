@@ -3,31 +3,28 @@
 
 use std::collections::BTreeSet;
 
-use super::row::row;
 use super::{Conn as _, StoreError, Tx};
 use crate::domain::id::{ApiTokenId, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::Role;
 
-row! {
-    struct RoleRow { active: bool, role: Option<Role> }
-}
-
 /// The roles of an active account; none if it is not active.
+///
+/// Two statements: PostgreSQL would answer one with the roles from before it waited for the account's row.
 pub async fn roles(tx: &mut Tx, user: UserId) -> Result<Option<BTreeSet<Role>>, StoreError> {
-    let rows: Vec<RoleRow> = tx
+    let active: Option<bool> = tx
         .sql_by_engine(
-            "SELECT u.active, r.role FROM users u LEFT JOIN user_roles r ON r.user_id = u.id WHERE u.id = $1",
-            "SELECT u.active, r.role FROM users u LEFT JOIN user_roles r ON r.user_id = u.id WHERE u.id = $1 \
-             FOR SHARE OF u",
+            "SELECT active FROM users WHERE id = $1",
+            "SELECT active FROM users WHERE id = $1 FOR SHARE",
         )
         .bind(user)
-        .all()
+        .optional()
         .await?;
-    if rows.is_empty() || rows.iter().any(|r| !r.active) {
+    if active != Some(true) {
         return Ok(None);
     }
-    Ok(Some(rows.into_iter().filter_map(|r| r.role).collect()))
+    let roles: Vec<Role> = tx.sql("SELECT role FROM user_roles WHERE user_id = $1").bind(user).all().await?;
+    Ok(Some(roles.into_iter().collect()))
 }
 
 /// Whether an API token still stands.

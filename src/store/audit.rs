@@ -108,8 +108,11 @@ pub async fn newest(
             .all()
             .await
         }
+        // SQLite would read the whole log backwards for one ticket wherever its statistics are old.
         Some(ticket) => {
-            conn.sql(
+            conn.sql_by_engine(
+                "SELECT e.seq, e.at, e.kind, e.event, u.name FROM audit_events e INDEXED BY audit_events_ticket \
+                 LEFT JOIN users u ON u.id = e.user_id WHERE e.ticket_id = $1 AND e.seq < $2 ORDER BY e.seq DESC LIMIT $3",
                 "SELECT e.seq, e.at, e.kind, e.event, u.name FROM audit_events e \
                  LEFT JOIN users u ON u.id = e.user_id WHERE e.ticket_id = $1 AND e.seq < $2 ORDER BY e.seq DESC LIMIT $3",
             )

@@ -14,6 +14,7 @@ row! {
         pub number: i64,
         pub application: String,
         pub title: String,
+        pub opened_by: UserId,
         pub opened_by_name: String,
         pub opened_at: Timestamp,
         pub resolved_by_name: Option<String>,
@@ -31,7 +32,7 @@ impl IncidentRow {
 macro_rules! select_incident {
     ($rest:literal) => {
         concat!(
-            "SELECT i.id, i.number, a.name AS application, i.title, o.name AS opened_by_name, i.opened_at, \
+            "SELECT i.id, i.number, a.name AS application, i.title, i.opened_by, o.name AS opened_by_name, i.opened_at, \
              r.name AS resolved_by_name, i.resolved_at FROM incidents i \
              JOIN applications a ON a.id = i.application_id JOIN users o ON o.id = i.opened_by \
              LEFT JOIN users r ON r.id = i.resolved_by ",

@@ -176,9 +176,16 @@ pub async fn stage_lines(conn: &mut impl Conn, tickets: &[TicketId]) -> Result<V
     batch.all().await?.rows()
 }
 
-/// Open tickets, oldest first: whoever has a queue looks through these.
-pub async fn open_ids(conn: &mut impl Conn, limit: i64) -> Result<Vec<TicketId>, StoreError> {
-    conn.sql("SELECT id FROM tickets WHERE state = 'open' ORDER BY number LIMIT $1").bind(limit).all().await
+/// Open tickets for somebody's queue: emergencies, then those that they filed, then the newest.
+pub async fn open_ids(conn: &mut impl Conn, reader: UserId, limit: i64) -> Result<Vec<TicketId>, StoreError> {
+    conn.sql(
+        "SELECT id FROM tickets WHERE state = 'open' ORDER BY CASE WHEN kind = 'emergency' THEN 0 \
+         WHEN requester = $1 THEN 1 ELSE 2 END, number DESC LIMIT $2",
+    )
+    .bind(reader)
+    .bind(limit)
+    .all()
+    .await
 }
 
 /// The newest open tickets of applications, by the application's name, at most `each` of one.

@@ -4,7 +4,7 @@ use super::row::row;
 use super::types::Json;
 use super::{Conn, Record, RowRef, StoreError, Tx};
 use crate::domain::digest::Digest;
-use crate::domain::id::{ApplyTokenId, RunId, TicketNumber};
+use crate::domain::id::{ApiTokenId, ApplyTokenId, RunId, TicketNumber};
 use crate::domain::run::{Run, RunStatus, Verdict};
 use crate::domain::time::Timestamp;
 
@@ -57,6 +57,16 @@ pub(super) fn unsettled_in() -> String {
         "{COLUMNS} AND r.status IN ('running', 'unknown') AND r.environment_id IN (environments) UNION ALL \
          {COLUMNS} AND r.status IN ('failed', 'partial') AND r.revision_after IS NULL AND r.verdict IS NULL \
          AND r.environment_id IN (environments) ORDER BY id"
+    )
+}
+
+/// Asks for the newest upgrade of each of `(environments)` that stands: it changed the database, and nothing put that back.
+pub(super) fn standing_in() -> String {
+    format!(
+        "{COLUMNS} AND r.id IN (SELECT (SELECT n.id FROM runs n WHERE n.environment_id = e.id \
+         AND n.direction = 'upgrade' AND n.status IN ('succeeded', 'partial') \
+         AND NOT EXISTS (SELECT 1 FROM runs b WHERE b.undoes = n.id AND b.status = 'succeeded') \
+         ORDER BY n.started_at DESC LIMIT 1) FROM environments e WHERE e.id IN (environments))"
     )
 }
 
@@ -118,6 +128,17 @@ row! {
 }
 
 /// The run that a token opened.
+/// Whether this API token has redeemed with this key before.
+pub async fn used_key(conn: &mut impl Conn, via: Option<ApiTokenId>, key: &str) -> Result<bool, StoreError> {
+    let run: Option<RunId> = conn
+        .sql("SELECT id FROM runs WHERE redeemed_via = $1 AND idempotency_key = $2")
+        .bind(via)
+        .bind(key)
+        .optional()
+        .await?;
+    Ok(run.is_some())
+}
+
 pub async fn of_token(conn: &mut impl Conn, token: ApplyTokenId) -> Result<Option<Replay>, StoreError> {
     conn.sql(
         "SELECT id, idempotency_key, request_sha256, redeemed_via, grant_text FROM runs WHERE token_id = $1",
@@ -285,6 +306,16 @@ pub async fn append_log(
         .run_one()
         .await?;
     Ok(true)
+}
+
+/// Whether a run still takes log; while the transaction lasts it can't end.
+pub async fn keep_open(tx: &mut Tx, id: RunId) -> Result<bool, StoreError> {
+    let open = tx
+        .sql("UPDATE runs SET log_bytes = log_bytes WHERE id = $1 AND status IN ('running', 'unknown')")
+        .bind(id)
+        .run()
+        .await?;
+    Ok(open > 0)
 }
 
 /// Notes that a log went over its cap.

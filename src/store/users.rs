@@ -75,6 +75,11 @@ pub async fn list(conn: &mut impl Conn, after: &str, limit: i64) -> Result<Vec<A
 }
 
 /// Whether somebody has this person's id.
+/// The person, name and address behind every account.
+pub async fn names(conn: &mut impl Conn) -> Result<Vec<(PersonId, String, String)>, StoreError> {
+    conn.sql("SELECT person_id, name, email FROM users").all().await
+}
+
 pub async fn person_exists(conn: &mut impl Conn, person: PersonId) -> Result<bool, StoreError> {
     conn.sql("SELECT EXISTS (SELECT 1 FROM users WHERE person_id = $1)").bind(person).one().await
 }

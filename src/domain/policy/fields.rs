@@ -19,12 +19,14 @@ pub(super) type Value<'t> = Spanned<DeValue<'t>>;
 /// The file, and what was found wrong with it so far.
 pub(super) struct Source<'t> {
     text: &'t str,
+    /// Whether rules of the analysis have to be known: a stored file may name one that a later release gave up.
+    pub(super) strict: bool,
     faults: RefCell<Vec<PolicyFault>>,
 }
 
 impl<'t> Source<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
-        Self { text, faults: RefCell::default() }
+    pub(super) fn new(text: &'t str, strict: bool) -> Self {
+        Self { text, strict, faults: RefCell::default() }
     }
 
     /// Notes a fault at this byte of the file; beyond [`MOST_FAULTS`] it is dropped.

@@ -12,6 +12,7 @@ use super::{
     Severity, SmokeProof, VERSION,
 };
 use crate::domain::length::LONGEST;
+use crate::domain::rule;
 use crate::domain::window::{LONGEST_WINDOW, NotAWindow, WeeklyWindow, Windows};
 
 /// Larger files are refused unread, in bytes.
@@ -39,9 +40,9 @@ const PROOFS: [(&str, SmokeProof); 4] = [
     ("both", SmokeProof::Both),
 ];
 
-/// Reads the file; see [`Policy::parse`].
-pub(super) fn policy(text: &str) -> Result<Policy, Vec<PolicyFault>> {
-    let source = Source::new(text);
+/// Reads the file; see [`Policy::parse`] and [`Policy::check`].
+pub(super) fn policy(text: &str, strict: bool) -> Result<Policy, Vec<PolicyFault>> {
+    let source = Source::new(text, strict);
     if text.len() > LARGEST_FILE {
         source.fault("", None, "is larger than 256 KiB");
         return Err(source.into_faults());
@@ -208,12 +209,27 @@ fn rules<'s>(fields: &mut Fields<'s>, source: &'s Source<'s>) -> BTreeMap<String
         }
         match value.get_ref().as_str().and_then(|text| choose(text, &LEVELS)) {
             Some(level) => {
+                if let Some(wrong) = unfit(rule, level).filter(|_| source.strict) {
+                    source.fault(path(), Some(value.span().start), wrong);
+                }
                 rules.insert(rule.to_owned(), level);
             }
             None => source.fault(path(), Some(value.span().start), word_rule(&LEVELS)),
         }
     }
     rules
+}
+
+/// Why this rule can't have this level, if it can't.
+fn unfit(key: &str, level: Severity) -> Option<String> {
+    match (rule::of(key), rule::nearest(key)) {
+        (Some(rule), _) if rule.floor && level < rule.severity => {
+            Some("can't be set lower: it says that a reader can't see what would run".to_owned())
+        }
+        (Some(_), _) => None,
+        (None, Some(near)) => Some(format!("is no rule of the analysis; did you mean “{near}”?")),
+        (None, None) => Some("is no rule of the analysis: docs/findings.md lists them".to_owned()),
+    }
 }
 
 fn checklist<'s>(fields: &mut Fields<'s>, source: &'s Source<'s>) -> Vec<ChecklistItem> {

@@ -134,6 +134,32 @@ fn rules_can_be_given_another_level() {
 }
 
 #[test]
+fn rules_are_checked_before_a_file_is_accepted_and_not_when_it_is_read_again() {
+    let with = |rules: &str| SMALL.replacen("quorum = 1", &format!("quorum = 1\nrules = {{ {rules} }}"), 1);
+    let checked = |rules: &str| -> Vec<String> {
+        Policy::check(&with(rules)).err().unwrap_or_default().iter().map(PolicyFault::to_string).collect()
+    };
+    assert_eq!(checked("drop-index = 'block', hidden-text = 'block', cascade = 'note'"), [""; 0]);
+    assert_eq!(
+        checked("drop-tabel = 'note'"),
+        ["line 10: environment[0].rules.drop-tabel: is no rule of the analysis; did you mean “drop-table”?"]
+    );
+    assert_eq!(
+        checked("frobnicate = 'note'"),
+        ["line 10: environment[0].rules.frobnicate: is no rule of the analysis: docs/findings.md lists them"]
+    );
+    for rule in crate::domain::rule::ALL {
+        let faults = checked(&format!("{} = 'warn'", rule.key));
+        assert_eq!(faults.len(), usize::from(rule.floor), "{}: {faults:?}", rule.key);
+        let stored = Policy::parse(&with(&format!("{} = 'note'", rule.key))).unwrap();
+        let expected = if rule.floor { rule.severity } else { Severity::Note };
+        assert_eq!(stored.environments[0].weight(rule.key, rule.severity), expected, "{}", rule.key);
+    }
+    assert!(Policy::parse(&with("drop-tabel = 'note'")).is_ok());
+    assert!(Policy::check(RUNBOOK).is_ok());
+}
+
+#[test]
 fn rule_5_no_policy_goes_below_the_floors() {
     let quorum = "environment[0].quorum: has to be a whole number from 1 to 100";
     for value in ["0", "-1", "101", "\"2\"", "1.0", "99999999999999999999999"] {

@@ -154,7 +154,7 @@ async fn refusals_change_and_record_nothing(services: &Services, _: &PlayedClock
     let refused = services.end_freeze(&admin, FreezeId(nothing)).await;
     assert!(matches!(refused, Err(ServiceError::NotFound("freeze"))), "{refused:?}");
     assert_eq!(dump(services, &[]).await, before);
-    services.resolve_incident(&ci, incident).await.unwrap();
+    services.resolve_incident(&admin, incident).await.unwrap();
     services.end_freeze(&ci, standing).await.unwrap();
 }
 

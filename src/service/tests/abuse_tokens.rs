@@ -131,7 +131,10 @@ async fn breaks(scene: &Scene<'_>, gate: &str, mend: bool) {
     let (services, number) = (scene.services, scene.ticket);
     match gate {
         "checklist" => {
-            services.tick(&scene.priya, number, "production", "release-frozen", mend, "").await.unwrap();
+            services
+                .tick(&scene.priya, number, "production", "release-frozen", mend, "v2025.11.06")
+                .await
+                .unwrap();
         }
         "review" => {
             let threads = scene.facts("production").await.this.threads;

@@ -2,6 +2,7 @@
 
 mod abuse;
 mod abuse_tokens;
+mod findings;
 mod flow;
 mod kills;
 mod properties;
@@ -11,6 +12,7 @@ pub(crate) mod replay;
 mod rules_evidence;
 mod rules_floors;
 mod rules_formats;
+mod rules_gaps;
 mod rules_gates;
 mod rules_people;
 mod rules_rollback;

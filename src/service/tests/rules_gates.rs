@@ -189,6 +189,7 @@ async fn rule_13_an_emergency_waives_time_and_nothing_else(services: &Services, 
     scene.prepare("production").await;
     scene.apply("production").await;
     scene.smoke("production").await;
+    clock.advance(SignedDuration::from_mins(30));
     scene.judge("production", Health::Healthy).await.unwrap();
     let bare = services.complete_ticket(&scene.priya, scene.ticket, "Done.", None).await;
     assert_eq!(refused(bare), "text-missing");

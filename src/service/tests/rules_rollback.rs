@@ -243,11 +243,12 @@ async fn rule_21_editing_ends_with_the_first_run(services: &Services, clock: &Pl
     let scene = Scene::new(services, clock).await;
     scene.prepare("staging").await;
     let editor = person(services, "editor@example.com", &[Role::Engineer, Role::Board]).await;
+    let author = person(services, "author@example.com", &[Role::Board]).await;
     let version = async || services.dossier(&editor, scene.ticket).await.unwrap().ticket.version;
     let mut stated = content(TicketKind::Standard);
     stated.release_tag = "v2".to_owned();
     stated.to_revision = "f50d9e7b3a26".to_owned();
-    stated.authors = vec!["marta@example.com".to_owned()];
+    stated.authors = vec!["author@example.com".to_owned()];
     let stale = version().await;
     services.edit_ticket(&editor, scene.ticket, stale, stated.clone()).await.unwrap();
     assert_eq!(
@@ -256,7 +257,7 @@ async fn rule_21_editing_ends_with_the_first_run(services: &Services, clock: &Pl
         "from a stale page"
     );
     let facts = scene.facts("staging").await;
-    assert!(facts.contributors.contains(&editor.person) && facts.contributors.contains(&scene.marta.person));
+    assert!(facts.contributors.contains(&editor.person) && facts.contributors.contains(&author.person));
     assert_eq!(scene.gates("staging").await.tally.approvals, [], "a new generation");
     services
         .edit_ticket(&scene.priya, scene.ticket, version().await, content(TicketKind::Normal))

@@ -73,6 +73,7 @@ pub(super) struct Around {
     freezes: Vec<FreezeRow>,
     tokens: Vec<crate::domain::run::ApplyToken>,
     runs: Vec<crate::domain::run::Run>,
+    standing: Vec<crate::domain::run::Run>,
     alarms: Vec<AlarmRow>,
     newest_policies: Vec<NewestPolicy>,
 }
@@ -104,6 +105,7 @@ impl Around {
         let mut ask = |text: &str| which.ask(batch, &text.replace("(environments)", environments));
         ask(&super::super::apply_tokens::issued_in());
         ask(&super::super::runs::unsettled_in());
+        ask(&super::super::runs::standing_in());
         which.ask(
             batch,
             "SELECT ticket_id, stage_id, kind, detail, at FROM alarms WHERE ticket_id IN (?) ORDER BY at, id",
@@ -132,6 +134,7 @@ impl Around {
             newest_policies: answers.rows()?,
             tokens: answers.rows()?,
             runs: answers.rows()?,
+            standing: answers.rows()?,
             alarms: answers.rows()?,
             freezes: answers.rows()?,
         })
@@ -207,6 +210,12 @@ impl Around {
                 .collect(),
             tokens: self.tokens.iter().filter(|t| environments.contains(&t.environment)).cloned().collect(),
             runs: self.runs.iter().filter(|r| environments.contains(&r.environment)).cloned().collect(),
+            standing: self
+                .standing
+                .iter()
+                .filter(|r| environments.contains(&r.environment))
+                .cloned()
+                .collect(),
             alarms: self
                 .alarms
                 .iter()

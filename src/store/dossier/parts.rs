@@ -13,6 +13,7 @@ use crate::domain::id::{
     ApiTokenId, ArtifactId, EnvironmentId, FindingId, PersonId, RunId, StageId, TicketId, UserId, VoteId,
 };
 
+use crate::domain::rule;
 use crate::domain::run::{Health, Observation};
 
 use crate::domain::time::Timestamp;
@@ -243,6 +244,10 @@ impl Parts {
         policy: &crate::domain::policy::EnvironmentPolicy,
     ) -> StageRecord {
         let id = row.id;
+        let artifacts: Vec<Artifact> = take(&mut self.artifacts, |r| r.stage_id == id)
+            .into_iter()
+            .map(ArtifactRow::into_domain)
+            .collect();
         StageRecord {
             stage: Stage {
                 id,
@@ -252,15 +257,13 @@ impl Parts {
                 generation: row.generation,
             },
             policy: policy.clone(),
-            artifacts: take(&mut self.artifacts, |r| r.stage_id == id)
-                .into_iter()
-                .map(ArtifactRow::into_domain)
-                .collect(),
             findings: take(&mut self.findings, |r| r.stage_id == id)
                 .into_iter()
                 .map(FindingRow::into_domain)
+                .filter(|f| rule::stands(f, &artifacts))
                 .map(|f| Finding { severity: policy.weight(&f.rule, f.severity), ..f })
                 .collect(),
+            artifacts,
             threads: take(&mut self.threads, |r| r.stage_id == id)
                 .into_iter()
                 .map(|t| Thread {

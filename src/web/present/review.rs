@@ -7,6 +7,7 @@ use crate::domain::id::{ArtifactId, ThreadId};
 use crate::domain::time::Timestamp;
 use crate::domain::transition::Action;
 use crate::domain::user::Actor;
+use crate::service::contents::Rehearsal;
 use crate::web::view::format::Time;
 use crate::web::view::forms::Input;
 use crate::web::view::prose::Prose;
@@ -47,6 +48,15 @@ pub fn findings(stage: &Judged, reader: &Actor) -> Vec<FindingRow> {
     found.into_iter().map(|one| finding(stage, reader, one)).collect()
 }
 
+/// The same findings with what the dry run measured about their statements.
+pub fn measured(mut rows: Vec<FindingRow>, rehearsal: Option<&Rehearsal>) -> Vec<FindingRow> {
+    let Some(rehearsal) = rehearsal else { return rows };
+    for row in &mut rows {
+        row.facts = row.id.parse().map_or_else(|_| Vec::new(), |id| rehearsal.facts_of(id).to_vec());
+    }
+    rows
+}
+
 /// One finding, with the form where the reader may accept it.
 pub fn finding(stage: &Judged, reader: &Actor, finding: &Finding) -> FindingRow {
     let place = file(stage, finding.artifact).map_or_else(Prose::new, |file| {
@@ -74,6 +84,7 @@ pub fn finding(stage: &Judged, reader: &Actor, finding: &Finding) -> FindingRow 
         place,
         why: finding.why.clone(),
         advice: finding.advice.clone(),
+        facts: Vec::new(),
         accepted,
         accept: may.then(Input::default),
     }

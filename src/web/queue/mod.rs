@@ -53,6 +53,7 @@ async fn queue(State(site): State<WebState>, reader: Reader) -> Page {
     let page = QueuePage {
         title: title(asking.len()),
         lede: asking.first().map_or_else(Prose::new, |first| lede(first, now)),
+        cut: (dossiers.len() == QUEUE_LOOKS_AT).then_some(QUEUE_LOOKS_AT),
         waiting: asking.iter().filter_map(|ticket| rows::waiting(ticket, actor)).collect(),
         nothing_waiting: nothing_waiting(actor),
         releasing: releasing(&tickets, actor),

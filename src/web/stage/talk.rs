@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::domain::artifact::{Artifact, Thread};
 use crate::domain::user::Actor;
 use crate::service::ServiceError;
+use crate::service::contents::Rehearsal;
 use crate::web::Site;
 use crate::web::present::Judged;
 use crate::web::present::review::{self, Said};
@@ -81,11 +82,14 @@ impl Talk {
                 }
             }
         }
-        talk.find(stage, reader, new);
+        if stage.facts.this.findings.iter().any(|finding| finding.artifact == new.id) {
+            let rehearsal = site.services.rehearsal(&stage.facts.this).await?;
+            talk.find(stage, reader, new, rehearsal.as_ref());
+        }
         Ok(talk)
     }
 
-    fn find(&mut self, stage: &Judged, reader: &Actor, new: &Artifact) {
+    fn find(&mut self, stage: &Judged, reader: &Actor, new: &Artifact, rehearsal: Option<&Rehearsal>) {
         for finding in stage.facts.this.findings.iter().filter(|finding| finding.artifact == new.id) {
             let line = u32::try_from(finding.last_line.max(finding.line)).unwrap_or(u32::MAX);
             let row = review::finding(stage, reader, finding);
@@ -103,7 +107,12 @@ impl Talk {
             if beside.len() == MOST_BESIDE {
                 continue;
             }
-            let mut text = Prose::from(format!("{} {}", row.why, row.advice));
+            let mut text = Prose::from(format!("{} ", row.why));
+            let facts = rehearsal.map(|told| told.facts_of(finding.id)).unwrap_or_default();
+            if !facts.is_empty() {
+                text = text.strong("In the dry run:").text(format!(" {}. ", facts.join("; ")));
+            }
+            text = text.text(row.advice.as_str());
             if let Some(accepted) = &finding.accepted {
                 text = text.text(format!(" Accepted by {}: “{}”.", accepted.by_name, accepted.note.trim()));
             } else if row.accept.is_some() {

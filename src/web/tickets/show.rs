@@ -147,7 +147,7 @@ impl Told<'_> {
 
 fn no_findings(judged: &Judged) -> Empty {
     let text = if judged.facts.this.artifacts.iter().any(|file| file.kind.is_sql()) {
-        "The analysis has read the SQL. It is basic: it reads keywords, and does not replace a reader."
+        "The analysis has read the SQL. It does not replace a reader."
     } else {
         "The analysis reads the SQL when it arrives, and says here what could hurt."
     };

@@ -46,6 +46,9 @@ const ROOMS: &[(&str, &[&str])] = &[
 const GUESTS: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("rand", &["clock"]),
+    ("sqlparser", &["sql"]),
+    ("squawk_linter", &["sql"]),
+    ("squawk_syntax", &["sql"]),
     ("axum", &["web", "api", "app"]),
     ("axum_extra", &["web", "api", "app"]),
     ("tower", &["web", "api", "app"]),
@@ -59,8 +62,18 @@ const GUESTS: &[(&str, &[&str])] = &[
 ];
 
 /// The only dependencies of the pure room: data, times, digests and their written forms.
-const PURE: &[&str] =
-    &["serde", "serde_json", "serde_json_canonicalizer", "jiff", "uuid", "sha2", "hex", "thiserror", "toml"];
+const PURE: &[&str] = &[
+    "serde",
+    "serde_json",
+    "serde_json_canonicalizer",
+    "jiff",
+    "uuid",
+    "sha2",
+    "hex",
+    "thiserror",
+    "toml",
+    "unicode_normalization",
+];
 
 /// The crates under `[dependencies]`, as Rust spells them.
 fn dependencies(manifest: &str) -> Vec<String> {

@@ -85,7 +85,7 @@ impl Asked {
         .map(str::to_owned)
         .into();
         let ticket = format!("/tickets/{}", self.play.ticket);
-        pages.extend(["", "/edit", "/complete"].map(|rest| format!("{ticket}{rest}")));
+        pages.extend(["", "/completion"].map(|rest| format!("{ticket}{rest}")));
         for stage in ["staging", "production"] {
             pages.extend(["", "/decide", "/token"].map(|rest| self.play.under(stage, rest)));
         }

@@ -49,7 +49,8 @@ pub(super) fn page(
     let evidence_files = facts.this.evidence_files();
     let artifacts: Vec<SignedArtifact> =
         evidence_files.iter().map(|file| signed(stage, reader, file, loaded)).collect();
-    let findings = present::review::findings(stage, reader);
+    let findings =
+        present::review::measured(present::review::findings(stage, reader), loaded.rehearsal.as_ref());
     let open = facts.this.findings.iter().filter(|finding| finding.blocks()).count();
     let accepted = facts.this.accepted_findings().count();
     let standing = crate::web::stage::own_vote(stage, reader);
@@ -80,7 +81,7 @@ pub(super) fn page(
         no_losses: no_losses(loaded.rehearsal.as_ref()),
         findings_note: format!("{open} blocking, {accepted} accepted"),
         findings,
-        no_findings: Empty::new("list-checks", "No finding.", "The analysis is basic: it reads keywords."),
+        no_findings: Empty::new("list-checks", "No finding.", "The analysis does not replace a reader."),
         know: covers::know(stage, standing, loaded.rehearsal.as_ref()),
         next: covers::next(stage, reader),
         refused,

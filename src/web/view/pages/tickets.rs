@@ -115,6 +115,8 @@ pub struct QueuePage {
     pub title: String,
     /// The most urgent one, and by when.
     pub lede: Prose,
+    /// How many open tickets were looked at, where there may be more.
+    pub cut: Option<usize>,
     pub waiting: Vec<QueueRow>,
     pub nothing_waiting: Empty,
     pub releasing: Vec<QueueRow>,
@@ -218,6 +220,7 @@ mod tests {
         let mut page = QueuePage {
             shell: sample::shell(Nav::Queue, "Your queue"),
             title: "Two tickets wait for you".into(),
+            cut: None,
             lede: Prose::from("The most urgent, CHG-42, needs your signature before ")
                 .time(sample::time("2025-11-20T14:00:00Z")),
             waiting: vec![queue_row("CHG-42", "Add risk limits"), queue_row("CHG-44", "Drop columns")],

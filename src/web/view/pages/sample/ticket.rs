@@ -284,6 +284,7 @@ pub fn findings() -> Vec<FindingRow> {
         ),
         why: "ADD COLUMN locks positions against reads and writes while it runs.".into(),
         advice: "Set lock_timeout, so that it gives up rather than queue trading behind it.".into(),
+        facts: vec!["positions has 200 rows".into()],
         accepted: None,
         accept: None,
     };
