@@ -7,6 +7,7 @@ pub mod admin;
 pub mod alembic;
 pub mod api;
 pub mod app;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod demo;

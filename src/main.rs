@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use countersign::{admin, demo};
+use countersign::{admin, client, demo};
 
 /// A portal for database change tickets: what the change board approved, byte for byte, is the only thing that can be
 /// applied, only in its window, only once.
@@ -17,15 +17,23 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     #[command(flatten)]
+    Client(client::Command),
+    #[command(flatten)]
     Server(admin::Command),
     /// Look at Countersign: a portal with people, tickets and evidence, on a file of its own.
     Demo(demo::Options),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Server(command) => admin::run(command).await,
-        Command::Demo(options) => demo::run(options).await,
+        // Runs threads of its own and waits for other programs: nothing for an async runtime.
+        Command::Client(command) => client::run(command),
+        Command::Server(command) => serve(admin::run(command)),
+        Command::Demo(options) => serve(demo::run(options)),
     }
+}
+
+#[tokio::main]
+async fn serve(command: impl Future<Output = ExitCode>) -> ExitCode {
+    command.await
 }

@@ -145,6 +145,18 @@ pub(super) fn plain(message: &str) -> String {
     plain
 }
 
+/// A text made fit for a field: one line of at most `most` characters, blanks joined, nothing hidden in it.
+#[must_use]
+pub fn plain_line(text: &str, most: usize) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let line = words.collect::<Vec<_>>().join(" ");
+    let line: String = line.chars().filter(|c| !hidden::is_hidden(*c)).collect();
+    if line.chars().count() <= most {
+        return line;
+    }
+    line.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
+
 pub(super) fn field(what: &'static str, field: impl Into<String>, rule: impl Into<String>) -> FormatError {
     FormatError::Field { what, field: field.into(), rule: rule.into() }
 }

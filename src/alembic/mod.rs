@@ -5,14 +5,20 @@
 //! May not enter: I/O, clocks, a database.
 
 pub mod backup;
+pub mod checks;
 pub mod formats;
+pub mod graph;
 pub mod history;
 mod history_text;
 pub mod junit;
 pub mod manifest;
+pub mod matching;
 pub mod not_possible;
 pub mod offline_sql;
+pub mod render_checks;
 pub mod report;
+pub mod shape;
+mod shape_diff;
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,17 @@ pub enum Direction {
     Downgrade,
 }
 
+impl Direction {
+    /// Alembic's word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Upgrade => "upgrade",
+            Self::Downgrade => "downgrade",
+        }
+    }
+}
+
 /// A comment `-- Running upgrade a -> b`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use super::checks::{Checks, Integrity, Orphans, Statements, Warning};
 use super::formats::{
     Format, FormatError, Version1, check_count, check_len, check_revision, check_text, field, format_name,
 };
@@ -46,6 +47,9 @@ pub struct Subject {
     pub destructive: Vec<Loss>,
     pub schema: SchemaChanges,
     pub downgrade_restores: Restores,
+    /// Left out by reports that were made by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<Checks>,
 }
 
 /// Versions that may change a render.
@@ -166,6 +170,17 @@ pub struct Measurements {
     pub bytes_after: u64,
     /// Age of the snapshot when the run began.
     pub snapshot_age_seconds: u64,
+    /// Whole steps in the order in which they ran, where they were timed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepTime>,
+}
+
+/// How long a step of the dry run took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepTime {
+    pub step: String,
+    pub milliseconds: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -215,7 +230,8 @@ impl Subject {
         check_count(WHAT, "subject.snapshot.bytes", self.snapshot.bytes)?;
         self.check_steps()?;
         self.check_losses()?;
-        self.schema.check()
+        self.schema.check()?;
+        self.checks.as_ref().map_or(Ok(()), Checks::check)
     }
 
     fn check_steps(&self) -> Result<(), FormatError> {
@@ -331,6 +347,11 @@ impl Measurements {
             check_text(WHAT, &format!("{name}.table"), &rows.table, 200)?;
             check_count(WHAT, &format!("{name}.rows_before"), rows.rows_before.unwrap_or(0))?;
             check_count(WHAT, &format!("{name}.rows_after"), rows.rows_after.unwrap_or(0))?;
+        }
+        check_len(WHAT, "measurements.steps", &self.steps, 50)?;
+        for (i, time) in self.steps.iter().enumerate() {
+            check_text(WHAT, &format!("measurements.steps[{i}].step"), &time.step, 40)?;
+            check_count(WHAT, &format!("measurements.steps[{i}].milliseconds"), time.milliseconds)?;
         }
         check_count(WHAT, "measurements.bytes_before", self.bytes_before)?;
         check_count(WHAT, "measurements.bytes_after", self.bytes_after)?;

@@ -177,6 +177,31 @@ fn declared_impossibility_and_capture_are_taken() {
 }
 
 #[test]
+fn checks_may_be_left_out_and_are_held_to_their_form() {
+    let checks = |change: fn(&mut Value)| {
+        let mut checks = json!({
+            "integrity": {"before": [], "after": ["row 3 missing from index a"], "foreign_keys_before": [],
+                "foreign_keys_after": [{"table": "trades", "parent": "accounts", "rows": 2}]},
+            "statements": {"executed": 2, "rendered": null, "only_executed": ["drop table a"], "only_rendered": []},
+            "warnings": [{"code": "E34", "text": "percent signs are doubled"}],
+        });
+        change(&mut checks);
+        formats::read::<DryRunReport>(&with(REPORT, "/subject/checks", Some(checks)))
+    };
+    let read = checks(|_| ()).unwrap().subject.checks.unwrap();
+    assert_eq!((read.statements.rendered, read.warnings[0].code.as_str()), (None, "E34"));
+    let says = |change| checks(change).unwrap_err().to_string();
+    assert!(says(|c| c["warnings"][0]["text"] = json!("a\nb")).contains("`subject.checks.warnings[0].text`"));
+    assert!(says(|c| c["warnings"][0]["code"] = json!("")).contains("`subject.checks.warnings[0].code`"));
+    assert!(says(|c| c["integrity"]["after"][0] = json!("")).contains("`subject.checks.integrity.after[0]`"));
+    assert!(says(|c| c["statements"]["only_rendered"] = json!(vec!["x"; 51])).contains("at most 50 entries"));
+    assert!(says(|c| c["more"] = json!(1)).contains("unknown field `more`"));
+    let steps = with(REPORT, "/measurements/steps", Some(json!([{"step": "upgrade", "milliseconds": 12}])));
+    let report = formats::read::<DryRunReport>(&steps).unwrap();
+    assert_eq!(report.measurements.steps[0].milliseconds, 12);
+}
+
+#[test]
 fn the_subject_is_what_makes_two_reports_equal() {
     let digest = |bytes: &[u8]| formats::read::<DryRunReport>(bytes).unwrap().subject.digest().unwrap();
     let same = with(REPORT, "/measurements/bytes_after", Some(json!(1)));

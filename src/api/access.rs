@@ -43,6 +43,7 @@ pub const ACCESS: &[(&str, &str, Access)] = &[
     ("POST", "/tickets/{number}/stages/{stage}/observation", WRITE),
     ("POST", "/tickets/{number}/completion", WRITE),
     ("POST", "/apply-tokens/redeem", APPLY),
+    ("GET", "/tickets/{number}/stages/{stage}/redemptions/{key}", RUN),
     ("GET", "/runs/{id}", RUN),
     ("POST", "/runs/{id}/log", APPLY),
     ("POST", "/runs/{id}/heartbeat", APPLY),

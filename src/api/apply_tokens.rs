@@ -126,6 +126,24 @@ pub(super) struct Redemption {
     manifest_sha256: Option<String>,
     /// What the database says of itself, where policy wants it.
     database: Option<String>,
+    /// What the client takes the token to be for. A token that was released for something else is refused untouched.
+    #[serde(rename = "for")]
+    purpose: Option<PurposeBody>,
+}
+
+/// What a token is for.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PurposeBody {
+    #[schema(value_type = String, example = "CHG-1")]
+    ticket: TicketNumber,
+    #[schema(example = "staging")]
+    stage: String,
+    #[schema(value_type = String, example = "upgrade")]
+    direction: Direction,
+    /// Of a rollback.
+    #[schema(value_type = Option<String>)]
+    method: Option<Method>,
 }
 
 /// The run that was opened, and the right to it.
@@ -157,9 +175,29 @@ pub(super) async fn redeem(
         manifest: manifest.map(|text| text_form("manifest_sha256", text)).transpose()?,
         database: body.database,
     };
+    if let Some(wanted) = &body.purpose {
+        check_purpose(&api, &body.token, wanted).await?;
+    }
     let redeemed = api.services.redeem(&caller.0, &body.token, presented, key).await?;
     let grant = RawValue::from_string(redeemed.grant).map_err(|e| Problem::internal(e.to_string()))?;
     let run = runs::load(&api, &caller, redeemed.run).await?;
     let response = Json(RedeemedBody { run, grant }).into_response();
     Ok(if redeemed.replayed { idempotency::replayed(response) } else { response })
+}
+
+/// The token tells nobody what it is for, so a client that mixed two of them up is told here.
+async fn check_purpose(api: &ApiState, secret: &str, wanted: &PurposeBody) -> Result<(), Problem> {
+    // What the portal does not know is refused where it is redeemed.
+    let Some(token) = api.services.token_purpose(secret).await? else { return Ok(()) };
+    let same = (token.ticket, token.direction, token.method)
+        == (wanted.ticket, wanted.direction, wanted.method)
+        && token.stage == wanted.stage;
+    if same {
+        return Ok(());
+    }
+    let detail = format!(
+        "The apply token was released for the {} of {} on {}, not for this. The token is untouched.",
+        token.direction, token.ticket, token.stage
+    );
+    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "other-purpose", detail))
 }

@@ -9,13 +9,16 @@ use super::ApiState;
 use super::access::Caller;
 use super::input::{At, Query};
 use super::problem::{BlockerBody, Problem};
+use crate::domain::artifact::ArtifactKind;
 use crate::domain::blocker::GateKey;
 use crate::domain::digest::Digest;
 use crate::domain::earliest::Earliest;
-use crate::domain::facts::{Intent, Purpose};
+use crate::domain::facts::{Facts, Intent, Purpose};
 use crate::domain::gate::{self, Gate, GateReport, GateStatus};
 use crate::domain::id::TicketNumber;
+use crate::domain::presented;
 use crate::domain::run::{Direction, Method};
+use crate::domain::sql_digest::SqlDigest;
 use crate::domain::time::Timestamp;
 
 /// What is to be applied.
@@ -60,8 +63,31 @@ pub(super) struct GatesBody {
     #[schema(value_type = Option<String>)]
     method: Option<Method>,
     earliest: EarliestBody,
+    /// Where the run starts from and leads to.
+    from_revision: String,
+    to_revision: String,
+    /// What redeeming a token has to present; none where the evidence lacks the file that would be run.
+    presents: Option<PresentsBody>,
     /// Always nine, in their one order.
     gates: Vec<GateBody>,
+}
+
+/// The file that is run and the digests that a run of it presents.
+#[derive(Debug, Serialize, ToSchema)]
+struct PresentsBody {
+    #[schema(value_type = String, example = "upgrade-sql")]
+    kind: ArtifactKind,
+    version: i64,
+    /// Of the file's bytes.
+    #[schema(value_type = String)]
+    sha256: Digest,
+    /// Of a fresh render, or of the file itself where a render can't be reproduced.
+    #[schema(value_type = String, example = "sqlnorm1:sha256:…")]
+    sql_digest: SqlDigest,
+    #[schema(value_type = Option<String>)]
+    manifest_sha256: Option<Digest>,
+    /// What the database has to say of itself, where policy wants it.
+    database: Option<String>,
 }
 
 /// The first instant at which the stage could be applied, supposing that people act; or why there is none.
@@ -94,8 +120,20 @@ struct GateBody {
 }
 
 impl GatesBody {
-    fn of(report: GateReport) -> Self {
+    fn of(report: GateReport, facts: &Facts) -> Self {
+        let (from_revision, to_revision) = facts.range();
+        let presents = presented::expected(facts).map(|expected| PresentsBody {
+            kind: expected.kind,
+            version: expected.version,
+            sha256: expected.raw,
+            sql_digest: expected.sql_digest,
+            manifest_sha256: expected.manifest,
+            database: expected.database,
+        });
         Self {
+            from_revision,
+            to_revision,
+            presents,
             applicable: report.applicable(),
             evidence_digest: report.evidence.digest,
             evaluated_at: report.evaluated_at,
@@ -143,5 +181,5 @@ pub(super) async fn show(
     let facts =
         dossier.facts_for(&stage, Purpose::View, intent).ok_or_else(|| Problem::not_found("stage"))?;
     let report = gate::evaluate(&facts).map_err(|e| Problem::internal(e.to_string()))?;
-    Ok(Json(GatesBody::of(report)))
+    Ok(Json(GatesBody::of(report, &facts)))
 }

@@ -75,6 +75,7 @@ fn parts() -> (Router<ApiState>, OpenApi) {
         .routes(routes!(checklist::attest))
         .routes(routes!(apply_tokens::release, apply_tokens::revoke))
         .routes(routes!(apply_tokens::redeem))
+        .routes(routes!(runs::redeemed))
         .routes(routes!(runs::show))
         .routes(routes!(runs::log))
         .routes(routes!(runs::heartbeat))

@@ -103,6 +103,24 @@ pub(super) async fn show(
     load(&api, &caller, id).await.map(Json)
 }
 
+/// Show the run that a redemption opened
+///
+/// For a client that never got the answer to its redemption: `key` is the `Idempotency-Key` that it sent with this API
+/// token. 404 means that nothing was redeemed with it.
+#[utoipa::path(get, path = "/tickets/{number}/stages/{stage}/redemptions/{key}", tag = "Runs",
+    params(("number" = String, Path, description = "The ticket's number, such as CHG-1"),
+           ("stage" = String, Path, description = "The stage's name, such as staging"),
+           ("key" = String, Path, description = "The redemption's Idempotency-Key")),
+    responses((status = 200, body = RunBody)))]
+pub(super) async fn redeemed(
+    State(api): State<ApiState>,
+    caller: Caller,
+    At((number, stage, key)): At<(TicketNumber, String, String)>,
+) -> Result<Json<RunBody>, Problem> {
+    let id = api.services.redeemed_run(&caller.0, number, &stage, &key).await?;
+    load(&api, &caller, id).await.map(Json)
+}
+
 /// Where a piece of a log belongs.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

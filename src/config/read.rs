@@ -8,7 +8,17 @@ use super::{Config, ConfigFault, ConfigFaults, KEYS, Source};
 const PREFIX: &str = "COUNTERSIGN_";
 
 /// What the command line's clients read, and the name of the file itself: ours, but no settings of the server.
-const CLIENT_VARIABLES: [&str; 4] = ["URL", "API_TOKEN", "APPLY_TOKEN", "CONFIG"];
+const CLIENT_VARIABLES: [&str; 9] = [
+    "URL",
+    "API_TOKEN",
+    "API_TOKEN_FILE",
+    "CA_FILE",
+    "ALLOW_HTTP",
+    "APPLY_TOKEN",
+    "STATE_DIR",
+    "GRANT_KEY_FILE",
+    "CONFIG",
+];
 
 /// Raw settings, each a list of texts (of one, mostly) with its source.
 pub(super) struct Reader {

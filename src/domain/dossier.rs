@@ -6,7 +6,7 @@ use super::digest::Digest;
 use super::facts::{Facts, Freeze, Incident, Intent, Purpose, StageRecord, Voter};
 use super::id::{EnvironmentId, PersonId, UserId};
 use super::run::{ApplyToken, Run};
-use super::ticket::Ticket;
+use super::ticket::{Ticket, TicketState};
 use super::time::Timestamp;
 
 /// Everything that is recorded of a ticket and of what surrounds it.
@@ -43,6 +43,25 @@ pub struct Alarm {
 }
 
 impl Dossier {
+    /// Takes away what was accepted by somebody whose word has stopped counting, as it does for votes (RULES 4, 23):
+    /// another board member has to accept it. What has been applied stays as it was decided.
+    #[must_use]
+    pub fn without_void_acceptances(mut self) -> Self {
+        if self.ticket.state != TicketState::Open {
+            return self;
+        }
+        for stage in self.stages.iter_mut().filter(|stage| stage.standing_upgrade().is_none()) {
+            for finding in &mut stage.findings {
+                finding.accepted.take_if(|acceptance| {
+                    self.voters
+                        .get(&acceptance.by)
+                        .is_none_or(|voter| voter.bar(acceptance.person, &self.contributors).is_some())
+                });
+            }
+        }
+        self
+    }
+
     pub fn stage(&self, name: &str) -> Option<&StageRecord> {
         self.stages.iter().find(|s| s.stage.name == name)
     }

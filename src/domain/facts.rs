@@ -389,17 +389,29 @@ impl Facts {
 
     /// Why this account can't approve this ticket, if it can't. The same function serves the vote, the count and the page.
     pub fn approval_bar(&self, user: UserId, person: PersonId) -> Option<ApprovalBar> {
-        let Some(voter) = self.voters.get(&user) else { return Some(ApprovalBar::NotOnBoard) };
-        if !voter.active {
+        let bar = self
+            .voters
+            .get(&user)
+            .map_or(Some(ApprovalBar::NotOnBoard), |v| v.bar(person, &self.contributors));
+        bar.or_else(|| {
+            let voter = self.voters.get(&user)?;
+            let young = self.now.since(voter.created_at) < self.this.policy.minimum_account_age;
+            young.then_some(ApprovalBar::TooYoung)
+        })
+    }
+}
+
+impl Voter {
+    /// Why this account's word does not count on a ticket that these people touched, if it doesn't.
+    pub fn bar(&self, person: PersonId, contributors: &BTreeSet<PersonId>) -> Option<ApprovalBar> {
+        if !self.active {
             Some(ApprovalBar::Deactivated)
-        } else if !voter.board {
+        } else if !self.board {
             Some(ApprovalBar::NotOnBoard)
-        } else if self.contributors.contains(&person) {
+        } else if contributors.contains(&person) {
             Some(ApprovalBar::Contributor)
-        } else if !voter.shaped_by.is_disjoint(&self.contributors) {
+        } else if !self.shaped_by.is_disjoint(contributors) {
             Some(ApprovalBar::ShapedByContributor)
-        } else if self.now.since(voter.created_at) < self.this.policy.minimum_account_age {
-            Some(ApprovalBar::TooYoung)
         } else {
             None
         }

@@ -30,6 +30,7 @@ pub mod notices;
 pub mod policies;
 pub mod queue;
 mod reading;
+pub mod redemption;
 pub mod review;
 pub mod runs;
 pub mod sign_in;

@@ -206,6 +206,13 @@ impl Reader {
             reader.statement(&statement, script.as_mut());
             // One more than are listed, so that the list knows it is cut.
             if reader.found.len() > MAX {
+                // Of another dialect's reading only what blocks is kept: what follows here must not go unsaid with it.
+                if certain.is_none() {
+                    let why = format!(
+                        "Read as another database would, it has more than {MAX} findings up to here."
+                    );
+                    reader.found.push(finding(&TOO_MANY, statement.line..=statement.line, "", why));
+                }
                 break;
             }
         }

@@ -247,3 +247,14 @@ fn the_sample_projects_harmless_migrations_have_no_finding() {
         assert_eq!(heavy, expected, "{file}: {found:?}");
     }
 }
+
+#[test]
+fn what_only_another_database_runs_does_not_drown_in_what_it_warns_of() {
+    let warned = "/*!50000 ALTER TABLE a MODIFY b INT NOT NULL */;\n".repeat(MAX + 1);
+    let found = find(&format!("{warned}/*!50000 DROP TABLE trades */;\nSELECT 1;\n"), None);
+    assert!(
+        found
+            .iter()
+            .any(|finding| finding.rule == "too-many-findings" && finding.severity == Severity::Block)
+    );
+}

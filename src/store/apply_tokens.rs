@@ -4,7 +4,7 @@ use super::row::row;
 use super::{Conn, Record, RowRef, StoreError, Tx};
 use crate::domain::digest::Digest;
 use crate::domain::id::{ApiTokenId, ApplyTokenId, EnvironmentId, StageId, TicketNumber};
-use crate::domain::run::ApplyToken;
+use crate::domain::run::{ApplyToken, Direction, Method};
 use crate::domain::time::Timestamp;
 
 const COLUMNS: &str = "SELECT k.*, t.number AS ticket, u.name AS released_by_name FROM apply_tokens k \
@@ -80,13 +80,19 @@ pub async fn insert(tx: &mut Tx, new: &NewToken<'_>) -> Result<(), StoreError> {
 row! {
     /// What a secret leads to.
     #[derive(Clone, Debug)]
-    pub struct Found { pub id: ApplyTokenId, pub ticket: TicketNumber, pub stage: String }
+    pub struct Found {
+        pub id: ApplyTokenId,
+        pub ticket: TicketNumber,
+        pub stage: String,
+        pub direction: Direction,
+        pub method: Option<Method>,
+    }
 }
 
 pub async fn find(conn: &mut impl Conn, hash: Digest) -> Result<Option<Found>, StoreError> {
     conn.sql(
-        "SELECT k.id, t.number AS ticket, e.name AS stage FROM apply_tokens k JOIN stages s ON s.id = k.stage_id \
-         JOIN tickets t ON t.id = s.ticket_id JOIN environments e ON e.id = s.environment_id WHERE k.token_hash = $1",
+        "SELECT k.id, k.direction, k.method, t.number AS ticket, e.name AS stage FROM apply_tokens k \
+         JOIN stages s ON s.id = k.stage_id JOIN tickets t ON t.id = s.ticket_id JOIN environments e ON e.id = s.environment_id WHERE k.token_hash = $1",
     )
     .bind(hash)
     .optional()

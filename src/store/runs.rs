@@ -122,7 +122,7 @@ row! {
         pub id: RunId,
         pub idempotency_key: Option<String>,
         pub request_sha256: Digest,
-        pub redeemed_via: Option<crate::domain::id::ApiTokenId>,
+        pub redeemed_via: Option<ApiTokenId>,
         pub grant_text: String,
     }
 }
@@ -144,6 +144,27 @@ pub async fn of_token(conn: &mut impl Conn, token: ApplyTokenId) -> Result<Optio
         "SELECT id, idempotency_key, request_sha256, redeemed_via, grant_text FROM runs WHERE token_id = $1",
     )
     .bind(token)
+    .optional()
+    .await
+}
+
+/// The run that an API token opened on a stage with an idempotency key.
+pub async fn by_key(
+    conn: &mut impl Conn,
+    ticket: TicketNumber,
+    stage: &str,
+    token: ApiTokenId,
+    key: &str,
+) -> Result<Option<RunId>, StoreError> {
+    conn.sql(
+        "SELECT r.id FROM tickets t JOIN stages s ON s.ticket_id = t.id JOIN environments e ON e.id = s.environment_id \
+         JOIN runs r ON r.stage_id = s.id \
+         WHERE t.number = $1 AND e.name = $2 AND r.redeemed_via = $3 AND r.idempotency_key = $4",
+    )
+    .bind(ticket)
+    .bind(stage)
+    .bind(token)
+    .bind(key)
     .optional()
     .await
 }

@@ -10,11 +10,12 @@ mod api;
 mod architecture;
 #[cfg(test)]
 mod bare_machine;
+#[cfg(test)]
+mod client;
 
 #[cfg(test)]
 mod http;
 
 #[cfg(test)]
 #[path = "../support/mod.rs"]
-#[expect(dead_code, reason = "each binary uses its part of it")]
 mod support;

@@ -17,6 +17,7 @@ use crate::service::{ServiceError, Services};
 on_both_engines! {
     rule_04_who_was_named_an_author_stays_one,
     rule_04_an_author_is_known_however_the_name_is_typed,
+    rule_23_an_acceptance_counts_as_long_as_its_authors_word,
     rule_12_smoke_before_the_end_of_a_run_proves_nothing,
     rule_13_an_emergency_is_watched_in_its_last_stage,
     rule_14_what_is_stated_says_how,
@@ -60,6 +61,26 @@ async fn rule_04_an_author_is_known_however_the_name_is_typed(services: &Service
         crate::domain::ticket::spelling(&blank('\u{a0}')),
         crate::domain::ticket::spelling(&blank(' '))
     );
+}
+
+async fn rule_23_an_acceptance_counts_as_long_as_its_authors_word(services: &Services, clock: &PlayedClock) {
+    let scene = Scene::new(services, clock).await;
+    scene.prepare("staging").await;
+    assert_eq!(scene.shut("staging").await, ["window"]);
+    let findings = scene.facts("staging").await.this.findings;
+    let accepted: Vec<_> =
+        findings.iter().filter_map(|f| f.accepted.as_ref().map(|a| (f.id, a.by))).collect();
+    let (finding, by) = accepted[0];
+    services.set_roles(None, by, [Role::Auditor].into()).await.unwrap();
+    assert!(scene.shut("staging").await.contains(&"review"), "who accepted it has left the board");
+    clock.advance(jiff::SignedDuration::from_secs(1));
+    let other = if by == scene.daniel.user { &scene.marta } else { &scene.daniel };
+    services.accept_finding(other, scene.ticket, "staging", finding, "Known and taken.").await.unwrap();
+    for (finding, _) in &accepted[1..] {
+        services.accept_finding(other, scene.ticket, "staging", *finding, "Known and taken.").await.unwrap();
+    }
+    assert!(!scene.shut("staging").await.contains(&"review"));
+    replay::check(services).await;
 }
 
 async fn rule_12_smoke_before_the_end_of_a_run_proves_nothing(services: &Services, clock: &PlayedClock) {

@@ -81,8 +81,11 @@ pub(super) struct Around {
 impl Around {
     /// In the order of [`read`](Self::read).
     pub(super) fn ask(batch: &mut Batch<'_>, which: Which<'_>, readers: &[UserId], now: Timestamp) {
-        let voters =
-            "(SELECT v.user_id FROM votes v JOIN stages s ON s.id = v.stage_id WHERE s.ticket_id IN (?))";
+        // Whoever voted or accepted a finding: their word counts only as long as they may give it.
+        let voters = "(SELECT v.user_id FROM votes v JOIN stages s ON s.id = v.stage_id WHERE s.ticket_id IN (?) \
+            UNION SELECT x.user_id FROM stages s CROSS JOIN artifacts a CROSS JOIN findings f \
+            CROSS JOIN finding_acceptances x WHERE s.ticket_id IN (?) AND a.stage_id = s.id AND f.artifact_id = a.id \
+            AND x.finding_id = f.id)";
         let shaped = "SELECT user_id, by_person FROM account_acts WHERE user_id IN (?)";
         which.ask(batch, &ACCOUNTS.replace("(?)", voters));
         batch.add(ACCOUNTS, readers);
@@ -230,6 +233,7 @@ impl Around {
             ticket,
             stages,
         }
+        .without_void_acceptances()
     }
 }
 

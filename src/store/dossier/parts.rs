@@ -206,7 +206,8 @@ impl Parts {
         ask(
             "SELECT f.*, a.stage_id, x.user_id AS accepted_by, u.name AS accepted_name, x.person_id AS accepted_person, \
              x.note AS accepted_note, x.at AS accepted_at FROM artifacts a CROSS JOIN findings f \
-             LEFT JOIN finding_acceptances x ON x.finding_id = f.id LEFT JOIN users u ON u.id = x.user_id \
+             LEFT JOIN finding_acceptances x ON x.finding_id = f.id AND NOT EXISTS (SELECT 1 FROM finding_acceptances y \
+             WHERE y.finding_id = f.id AND (y.at > x.at OR (y.at = x.at AND y.user_id > x.user_id))) LEFT JOIN users u ON u.id = x.user_id \
              WHERE f.artifact_id = a.id AND a.stage_id IN (stages) AND a.version = (SELECT max(b.version) \
              FROM artifacts b WHERE b.stage_id = a.stage_id AND b.kind = a.kind) ORDER BY a.stage_id, a.kind, f.ordinal",
         );

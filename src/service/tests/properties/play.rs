@@ -12,6 +12,7 @@ use super::rules::{ended, item};
 use super::world::{World, file, policy_text};
 use crate::domain::artifact::ArtifactKind;
 use crate::domain::facts::{Choice, Intent};
+use crate::domain::rule;
 use crate::domain::run::{Health, RunStatus, RunVerdict};
 use crate::service::ServiceError;
 use crate::service::artifacts::Upload;
@@ -176,9 +177,20 @@ async fn review(world: &mut World<'_>, model: &mut Model, action: Action) -> Don
                 let person = model.person(who);
                 model.tickets[at.ticket].contributors.insert(person);
                 let found = findings(world, at, kept_as).await;
+                // What compared the other direction with the file before this one is out of date.
+                let other = (kind <= 1)
+                    .then_some(1 - kind.min(1))
+                    .filter(|other| model.stage(at).files.contains_key(other));
+                let standing = match rule::counterpart(kept_as).filter(|_| other.is_some()) {
+                    Some(direction) => findings(world, at, direction).await,
+                    None => Vec::new(),
+                };
                 let stage = &mut model.tickets[at.ticket].stages[at.stage];
                 stage.epoch += 1;
                 stage.findings.insert(kind, found);
+                if let Some(list) = other.and_then(|other| stage.findings.get_mut(&other)) {
+                    list.retain(|(id, ..)| standing.iter().any(|(stands, ..)| stands == id));
+                }
                 revoke(model, at);
             }
         }

@@ -1,0 +1,306 @@
+//! The order of things: what runs after what, and what beside it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Options;
+use crate::alembic::matching::{self, Executed, Matched};
+use crate::alembic::offline_sql::Direction;
+use crate::alembic::render_checks;
+use crate::client::project::process::Stop;
+use crate::client::project::{Project, ProjectError, Render};
+use crate::client::rehearsal::guard::{self, Guard};
+use crate::client::rehearsal::{self, Copy, Goal, Rehearsal, Snapshot, VersionTable};
+use crate::clock::Env;
+use crate::domain::digest::Digest;
+use crate::domain::time::Timestamp;
+use crate::sql::dialect::Dialect;
+
+/// Everything that a report is made of.
+pub(super) struct Made {
+    pub project: Project,
+    pub from: String,
+    pub to: String,
+    pub line: Vec<String>,
+    /// Of the SQL.
+    pub dialect: Dialect,
+    /// Of what was rehearsed.
+    pub of_copy: Dialect,
+    pub upgrade: Result<Render, ProjectError>,
+    pub downgrade: Result<Render, ProjectError>,
+    pub rehearsal: Rehearsal,
+    pub matched: Matched,
+    pub snapshot_sha256: Digest,
+    pub snapshot_bytes: u64,
+    pub modified: Option<std::time::SystemTime>,
+    pub started_at: Timestamp,
+    pub finished_at: Timestamp,
+}
+
+impl Made {
+    /// The statements that were executed against another text of the copy's own dialect.
+    pub fn matched_with(&self, sql: &str) -> Matched {
+        matched(&self.rehearsal, Some(sql), self.of_copy, self.of_copy)
+    }
+}
+
+pub(super) fn run(options: &Options, stop: &Stop) -> Result<Made, ProjectError> {
+    let started_at = Env::system().now();
+    let scratch = options.scratch()?;
+    let original = original(&options.snapshot)?;
+    if let Some(reason) = &options.no_downgrade {
+        declared(reason)?;
+    }
+    let guard = Guard::over(&original);
+    let bar = bar();
+    let folder = crate::client::project::work::Private::new()
+        .map_err(|e| ProjectError::io("no private folder could be made", &e))?;
+    bar.set_message("reading the project");
+    let project = Project::open_until(&options.project, stop)?;
+    guard.check("history")?;
+    let snapshot = rehearsal::open(&original, scratch.as_ref(), folder.path().to_owned(), &project, stop)?;
+    let of_copy = snapshot.dialect();
+    let dialect = options.project.dialect.unwrap_or(of_copy);
+    // Read once from end to end, beside everything else.
+    let hashing = {
+        let (path, stop) = (original.clone(), stop.clone());
+        std::thread::spawn(move || guard::digest(&path, &stop))
+    };
+    bar.set_message("copying the snapshot");
+    let copy = snapshot.copy("rehearsal", &|done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+    })?;
+    guard.check("copy-snapshot")?;
+    let table = VersionTable {
+        schema: options.project.version_table_schema.clone(),
+        name: options.project.version_table.clone(),
+    };
+    let at = revision_of(copy.as_ref(), &table)?;
+    if !project.history()?.revisions.iter().any(|r| r.revision == at) {
+        return Err(ProjectError::new(
+            "E20",
+            format!("the snapshot is at {at}, a revision that these scripts do not have."),
+            "Check out the release that is deployed there, or take the snapshot of the right database.",
+        ));
+    }
+    let to = options.to.as_deref().unwrap_or("head");
+    let (from, to) = project.resolve(options.from.as_deref().unwrap_or(&at), to)?;
+    if from != at {
+        return Err(ProjectError::new(
+            "E20",
+            format!("the snapshot is at {at}, not at {from}."),
+            "Take a snapshot of the environment that this release goes to, or leave --from away.",
+        ));
+    }
+    let line = project.line(&from, &to)?;
+    let goal = Goal {
+        project: &project,
+        guard: &guard,
+        from: &from,
+        to: &to,
+        table,
+        no_downgrade: options.no_downgrade.as_deref(),
+        values_after: true,
+    };
+    let (upgrade, downgrade, mut rehearsal) =
+        beside(options, &goal, snapshot.as_ref(), copy.as_ref(), dialect, &bar)?;
+    drop(copy);
+    let upgrade = stopped(upgrade)?;
+    let downgrade = stopped(downgrade)?;
+    guard.check("render")?;
+    let matched = matched(&rehearsal, upgrade.as_ref().ok().map(Render::text), dialect, of_copy);
+    verify(options, &goal, snapshot.as_ref(), &upgrade, &matched, dialect, &mut rehearsal, &bar)?;
+    bar.set_message("reading the snapshot a last time");
+    let snapshot_sha256 = hashed(hashing, &original, stop, &guard)?;
+    bar.finish_and_clear();
+    let (snapshot_bytes, modified) = (guard.bytes(), guard.modified());
+    drop(snapshot);
+    let finished_at = Env::system().now();
+    Ok(Made {
+        project,
+        from,
+        to,
+        line,
+        dialect,
+        of_copy,
+        upgrade,
+        downgrade,
+        rehearsal,
+        matched,
+        snapshot_sha256,
+        snapshot_bytes,
+        modified,
+        started_at,
+        finished_at,
+    })
+}
+
+type Rendered = Result<Render, ProjectError>;
+
+/// Rehearses, and renders meanwhile: the renders are the work of other processes.
+fn beside(
+    options: &Options,
+    goal: &Goal<'_>,
+    snapshot: &dyn Snapshot,
+    copy: &dyn Copy,
+    dialect: Dialect,
+    bar: &ProgressBar,
+) -> Result<(Rendered, Rendered, Rehearsal), ProjectError> {
+    let render = || -> (Rendered, Rendered) {
+        let up = goal.project.render(Direction::Upgrade, dialect, goal.from, goal.to);
+        let down = match &options.no_downgrade {
+            Some(reason) => Err(ProjectError::new("E50", reason.clone(), String::new())),
+            None => goal.project.render(Direction::Downgrade, dialect, goal.to, goal.from),
+        };
+        (up, down)
+    };
+    let (renders, rehearsal) = std::thread::scope(|scope| {
+        let renders = scope.spawn(render);
+        let say = |what: &str| bar.set_message(what.to_owned());
+        let rehearsal = rehearsal::play(goal, snapshot, copy, &say);
+        bar.set_message("rendering SQL");
+        (renders.join(), rehearsal)
+    });
+    let (up, down) = renders.map_err(|_| {
+        ProjectError::new("E04", "a thread of the dry run broke.", "Report this as a defect.")
+    })?;
+    Ok((up, down, rehearsal?))
+}
+
+/// Ctrl-C is no reason to declare that something can't be rendered.
+fn stopped<T>(result: Result<T, ProjectError>) -> Result<Result<T, ProjectError>, ProjectError> {
+    match result {
+        Err(error) if matches!(error.code, "E03" | "E04" | "E05") => Err(error),
+        other => Ok(other),
+    }
+}
+
+fn original(path: &Path) -> Result<std::path::PathBuf, ProjectError> {
+    let found = std::fs::canonicalize(path).ok().filter(|path| path.is_file());
+    found.ok_or_else(|| {
+        ProjectError::usage(
+            "E22",
+            format!("there is no file {}.", path.display()),
+            "Give a snapshot with --snapshot.",
+        )
+    })
+}
+
+/// The reason becomes the only line of a file, and must be one.
+fn declared(reason: &str) -> Result<(), ProjectError> {
+    let file = format!("-- not possible: {reason}\n");
+    if crate::alembic::not_possible::reason(file.as_bytes()).is_some() {
+        return Ok(());
+    }
+    Err(ProjectError::usage(
+        "E50",
+        "the reason for --no-downgrade must be one line of 10 to 500 characters.",
+        "Say in a sentence why there is no way back and what to do instead.",
+    ))
+}
+
+fn revision_of(copy: &dyn Copy, table: &VersionTable) -> Result<String, ProjectError> {
+    let Some(at) = copy.versions(table)? else {
+        let others = copy.version_tables();
+        let advice = match others.as_slice() {
+            [] => "Take the snapshot of a database that Alembic has upgraded or stamped.".to_owned(),
+            others => format!("Name the table with --version-table: it may be {}.", others.join(" or ")),
+        };
+        return Err(ProjectError::new("E20", format!("the snapshot has no table {}.", table.name), advice));
+    };
+    match at.as_slice() {
+        [one] => Ok(one.clone()),
+        [] => Err(ProjectError::new(
+            "E20",
+            format!("the snapshot's table {} has no row: it is at no revision.", table.name),
+            "Take the snapshot of a database that Alembic has upgraded or stamped.",
+        )),
+        several => Err(ProjectError::new(
+            "E20",
+            format!("the snapshot is at {} revisions at once: {}.", several.len(), several.join(", ")),
+            "Merge the branches first: a promotion goes from one revision to another.",
+        )),
+    }
+}
+
+fn matched(rehearsal: &Rehearsal, sql: Option<&str>, dialect: Dialect, of_copy: Dialect) -> Matched {
+    let statements = rehearsal.up.statements.iter();
+    let executed: Vec<Executed<'_>> = statements
+        .flat_map(|s| {
+            s.sql.iter().map(|sql| Executed { number: s.number, revision: s.revision.as_deref(), sql })
+        })
+        .collect();
+    matching::compare(&executed, sql.map(|sql| (sql, dialect)), of_copy)
+}
+
+#[expect(clippy::too_many_arguments, reason = "the last step needs what all others made")]
+fn verify(
+    options: &Options,
+    goal: &Goal<'_>,
+    snapshot: &dyn Snapshot,
+    upgrade: &Result<Render, ProjectError>,
+    matched: &Matched,
+    dialect: Dialect,
+    rehearsal: &mut Rehearsal,
+    bar: &ProgressBar,
+) -> Result<(), ProjectError> {
+    let (Ok(render), Some(after)) = (upgrade, rehearsal.after.take()) else { return Ok(()) };
+    if dialect != snapshot.dialect() {
+        if options.verify_sql {
+            rehearsal.warnings.push(crate::alembic::report::Warning::new(
+                "E43",
+                "the SQL was not applied to a copy: it is not of the snapshot's dialect",
+            ));
+        }
+        return Ok(());
+    }
+    if !options.verify_sql && matched.agree() {
+        return Ok(());
+    }
+    bar.set_message("applying the offline SQL to a second copy");
+    let copy = snapshot.copy("verify", &|_, _| {})?;
+    rehearsal::verify(goal, copy.as_ref(), render.text(), &after, rehearsal)
+}
+
+/// The digest taken at the start, if the file is still what it was; it is read again only if its marks can't tell.
+fn hashed(
+    hashing: std::thread::JoinHandle<std::io::Result<Digest>>,
+    original: &Path,
+    stop: &Stop,
+    guard: &Guard,
+) -> Result<Digest, ProjectError> {
+    let unreadable = |e: std::io::Error| ProjectError::io("the snapshot can't be read", &e);
+    let digest = hashing.join().unwrap_or_else(|_| guard::digest(original, stop)).map_err(unreadable)?;
+    if stop.asked() {
+        return Err(ProjectError::interrupted());
+    }
+    guard.check("the last")?;
+    Ok(digest)
+}
+
+/// On standard error, and only for people who watch.
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::no_length();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg} {wide_bar} {percent}%") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// What is wrong with the way of the rendered SQL, if anything (E37).
+pub(super) fn chain_fault(made: &Made) -> Option<String> {
+    let table = &made.project.args().version_table;
+    let fault = |render: &Result<Render, ProjectError>, from: &str, line: &[String]| {
+        let render = render.as_ref().ok()?;
+        render_checks::check_chain(render.text(), made.dialect, from, line, table).err()
+    };
+    let mut back: Vec<String> = made.line.iter().rev().skip(1).cloned().collect();
+    back.push(made.from.clone());
+    fault(&made.upgrade, &made.from, &made.line)
+        .map(|why| format!("upgrade SQL: {why}"))
+        .or_else(|| fault(&made.downgrade, &made.to, &back).map(|why| format!("downgrade SQL: {why}")))
+}

@@ -1,0 +1,527 @@
+"""Runs one verb of Alembic for Countersign, in the project's own Python.
+
+    python shim.py REQUEST.json
+
+Answers go to the files that the request names; standard output and standard error stay the project's own.
+The database's URL comes in DATABASE_URL. Standard input is a pipe that is never written to: when it closes, whoever
+started this has gone, and this goes too.
+"""
+import json
+import os
+import re
+import sys
+import threading
+import time
+import traceback
+
+STARTED = time.monotonic()
+
+
+def watch(pipe):
+    while os.read(pipe, 1):
+        pass
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        os.killpg(os.getpgrp(), 9)
+    os._exit(9)
+
+
+def short(text, most=2000):
+    return str(text)[:most]
+
+
+class Events:
+    """One JSON line for each thing that happens while a database is changed."""
+
+    def __init__(self, path):
+        self.file = open(path, "w", encoding="utf-8")
+        self.revision = None
+        self.count = 0
+
+    def put(self, event, **fields):
+        fields.update(event=event, at=round((time.monotonic() - STARTED) * 1000, 3), revision=self.revision)
+        self.file.write(json.dumps(fields, default=str) + "\n")
+        self.file.flush()
+
+
+# --- SQL text -------------------------------------------------------------------------------------------------------
+
+NAME = r'(?:"(?:[^"]|"")+"|`[^`]+`|\[[^\]]+\]|[\w$]+)'
+PATH = NAME + r"(?:\s*\.\s*" + NAME + r")*"
+QUOTED = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|--[^\n]*|/\*.*?\*/|(\$\w*\$).*?\1"
+COMMENT = re.compile(r"(?P<keep>'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|(?P<dollar>\$\w*\$).*?(?P=dollar))|--[^\n]*|/\*.*?\*/", re.S)
+MARKS = {
+    "qmark": re.compile(QUOTED + r"|(?P<mark>\?)", re.S),
+    "format": re.compile(QUOTED + r"|(?P<mark>%s)|(?P<double>%%)", re.S),
+    "pyformat": re.compile(QUOTED + r"|(?P<mark>%\((?P<name>[^)]+)\)s|%s)|(?P<double>%%)", re.S),
+    "named": re.compile(QUOTED + r"|(?<!:)(?P<mark>:(?P<name>\w+))", re.S),
+    "numeric": re.compile(QUOTED + r"|(?P<mark>:(?P<at>\d+))", re.S),
+    "numeric_dollar": re.compile(QUOTED + r"|(?P<mark>\$(?P<at>\d+))", re.S),
+}
+
+
+def literal(value, dialect):
+    if value is None:
+        return "NULL"
+    if value is True or value is False:
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        text = bytes(value).hex()
+        return "'\\x" + text + "'" if dialect == "postgresql" else "X'" + text + "'"
+    if isinstance(value, (dict, list, tuple)):
+        value = json.dumps(value, default=str)
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def rendered(statement, parameters, style, dialect):
+    """The statement with its parameters written into it."""
+    if not parameters or style not in MARKS:
+        return statement
+    rest = iter(parameters) if not isinstance(parameters, dict) else None
+
+    def put(found):
+        parts = found.groupdict()
+        if parts.get("double"):
+            return "%"
+        if not parts.get("mark"):
+            return found.group().replace("%%", "%") if style in ("format", "pyformat") else found.group()
+        if parts.get("name") is not None:
+            return literal(parameters[parts["name"]], dialect)
+        if parts.get("at") is not None:
+            return literal(parameters[int(parts["at"]) - 1], dialect)
+        return literal(next(rest), dialect)
+
+    try:
+        return MARKS[style].sub(put, statement)
+    except (KeyError, IndexError, StopIteration, TypeError):
+        return statement
+
+
+def bare(statement):
+    """Without comments and the white space around."""
+    return COMMENT.sub(lambda m: m.group("keep") or " ", statement).strip().rstrip(";").strip()
+
+
+def parts(text):
+    """Split at commas outside quotes and brackets."""
+    found, depth, start = [], 0, 0
+    for m in re.finditer(QUOTED + r"|[(),]", text, re.S):
+        if m.group() == "(":
+            depth += 1
+        elif m.group() == ")":
+            depth -= 1
+        elif m.group() == "," and not depth:
+            found.append(text[start : m.start()])
+            start = m.end()
+    return [*found, text[start:]]
+
+
+def plain(name):
+    """The last part of a name, without its quotes."""
+    last = re.findall(NAME, name)[-1]
+    if last[0] in '"`[':
+        return last[1:-1].replace('""', '"')
+    return last
+
+
+def threat(statement):
+    """What this statement may destroy: kind, [(table, columns)]; no columns means all of them."""
+    text = bare(statement)
+    m = re.match(r"DROP\s+TABLE\s+(?:IF\s+EXISTS\s+)?(.*?)(?:\s+(?:CASCADE|RESTRICT))?$", text, re.I | re.S)
+    if m:
+        return "drop", [(t.strip(), None) for t in parts(m.group(1))]
+    m = re.match(r"TRUNCATE\s+(?:TABLE\s+)?(?:ONLY\s+)?(.*?)(?:\s+(?:RESTART|CONTINUE|CASCADE|RESTRICT)\b.*)?$", text, re.I | re.S)
+    if m:
+        return "delete", [(t.strip(), None) for t in parts(m.group(1))]
+    m = re.match(r"DELETE\s+FROM\s+(?:ONLY\s+)?(" + PATH + ")", text, re.I)
+    if m:
+        return "delete", [(m.group(1), None)]
+    m = re.match(r"UPDATE\s+(?:OR\s+\w+\s+)?(?:ONLY\s+)?(" + PATH + r")\s+(?:(?:AS\s+)?\w+\s+)?SET\s+(.*)$", text, re.I | re.S)
+    if m:
+        columns = []
+        for part in parts(re.split(r"\bWHERE\b", m.group(2), maxsplit=1, flags=re.I)[0]):
+            name, _, value = part.partition("=")
+            if re.search(r"\bNULL(?:IF)?\b", value, re.I) and re.fullmatch(PATH, name.strip()):
+                columns.append(name.strip())
+        return ("update", [(m.group(1), columns)]) if columns else None
+    m = re.match(r"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(" + PATH + r")\s+(.*)$", text, re.I | re.S)
+    if m:
+        dropped, changed = [], []
+        for part in parts(m.group(2)):
+            d = re.match(r"\s*DROP\s+(?!CONSTRAINT\b|INDEX\b|KEY\b|PRIMARY\b|FOREIGN\b|CHECK\b|DEFAULT\b|PARTITION\b)(?:COLUMN\s+)?(?:IF\s+EXISTS\s+)?(" + NAME + ")", part, re.I)
+            c = re.match(r"\s*ALTER\s+(?:COLUMN\s+)?(" + NAME + r")\s+(?:SET\s+DATA\s+)?TYPE\b", part, re.I)
+            if d:
+                dropped.append(d.group(1))
+            elif c:
+                changed.append(c.group(1))
+        if dropped:
+            return "column", [(m.group(1), dropped)]
+        return ("update", [(m.group(1), changed)]) if changed else None
+    return None
+
+
+def renamed(statement):
+    m = re.match(r"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(" + PATH + r")\s+RENAME\s+TO\s+(" + NAME + ")$", bare(statement), re.I)
+    return m.groups() if m else None
+
+
+# --- what is lost ---------------------------------------------------------------------------------------------------
+
+
+class Losses:
+    """Counts rows and values around statements that may destroy some. Its own queries never raise into the migration."""
+
+    MOST = 300
+
+    def __init__(self, events):
+        self.events = events
+        self.spent = 0
+        self.run = None  # the statement that is being repeated: (text, number, kind, connection, {table: counts})
+        self.drops = {}  # table -> (number, counts): a rebuild may still bring the rows back
+
+    def query(self, connection, sql):
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(sql)
+            rows = cursor.fetchall()
+            return rows, [d[0] for d in cursor.description]
+        finally:
+            cursor.close()
+
+    def exists(self, connection, table):
+        if connection.dialect.name == "postgresql":
+            name = table.replace("'", "''")
+            return self.query(connection, "SELECT to_regclass('%s') IS NOT NULL" % name)[0][0][0]
+        return True  # a query that fails does no harm elsewhere
+
+    def counts(self, connection, table, columns=None):
+        """{None: rows, column: values that are not NULL}; none where it can't be told."""
+        try:
+            if self.spent >= self.MOST or not self.exists(connection, table):
+                return None
+            self.spent += 1
+            if columns is None:
+                names = self.query(connection, "SELECT * FROM %s LIMIT 0" % table)[1]
+                quoted = ['"' + n.replace('"', '""') + '"' for n in names]
+            else:
+                names, quoted = [plain(c) for c in columns], columns
+            sql = "SELECT count(*)%s FROM %s" % ("".join(", count(%s)" % q for q in quoted), table)
+            return dict(zip([None, *names], self.query(connection, sql)[0][0]))
+        except Exception:  # whatever it is, the migration's own statement is the one to complain
+            return None
+
+    def before(self, connection, statement, number):
+        if self.run and self.run[0] == statement:
+            return
+        self.settle()
+        found = threat(statement)
+        if not found:
+            return
+        kind, tables = found
+        before = {}
+        for table, columns in tables:
+            if plain(table) == self.events.version_table:
+                return
+            before[table] = self.counts(connection, table, columns)
+        self.run = [statement, number, kind, connection, before, 0]
+
+    def after(self, connection, statement, rows):
+        names = renamed(statement)
+        if names:
+            old, new = names
+            start = self.drops.pop(plain(new), None)
+            if start:
+                number, before = start
+                self.rebuilt(number, plain(new), before, self.counts(connection, new if "." not in old else old.rsplit(".", 1)[0] + "." + new))
+        if self.run and self.run[0] == statement:
+            self.run[5] += max(rows, 0)
+
+    def rebuilt(self, number, table, before, after):
+        if after is None:
+            return self.lost(number, table, None, None, None)
+        rows = max(0, before[None] - after[None])
+        if rows:
+            self.lost(number, table, None, rows, 0)
+        for column, values in before.items():
+            if column is not None and values > after.get(column, 0):
+                self.lost(number, table, column, 0, values - after.get(column, 0))
+
+    def settle(self):
+        """The run of one statement is over: count again."""
+        if not self.run:
+            return
+        (_, number, kind, connection, tables, rows), self.run = self.run, None
+        for table, before in tables.items():
+            name = plain(table)
+            if before is None:
+                # Not there, or not to be counted: the driver's own number of rows is all there is.
+                if kind == "delete":
+                    self.lost(number, name, None, rows, None)
+                continue
+            if kind == "drop":
+                self.drops[name] = (number, before)
+            elif kind == "column":
+                for column, values in before.items():
+                    if column is not None:
+                        self.lost(number, name, column, 0, values)
+            else:
+                after = self.counts(connection, table, None if kind == "delete" else list(before)[1:] and self.quoted(before))
+                if after is None:
+                    self.lost(number, name, None, rows if kind == "delete" else 0, None)
+                elif kind == "delete":
+                    values = sum(before[c] - after.get(c, 0) for c in before if c is not None)
+                    self.lost(number, name, None, max(0, before[None] - after[None]), max(0, values))
+                else:
+                    for column, values in before.items():
+                        if column is not None and values > after.get(column, 0):
+                            self.lost(number, name, column, 0, values - after[column])
+
+    @staticmethod
+    def quoted(counts):
+        return ['"' + c.replace('"', '""') + '"' for c in counts if c is not None]
+
+    def end(self):
+        self.settle()
+        for table, (number, before) in self.drops.items():
+            self.lost(number, table, None, before[None], sum(v for c, v in before.items() if c is not None))
+        self.drops = {}
+
+    def lost(self, number, table, column, rows, values):
+        self.events.put("loss", statement=number, table=table, column=column, rows=rows, values=values)
+
+
+# --- the verbs ------------------------------------------------------------------------------------------------------
+
+
+def listen(events, losses):
+    """Writes down what SQLAlchemy executes."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def quiet(statement):
+        return re.match(r"\s*(SELECT|PRAGMA|SHOW|EXPLAIN)\b", bare(statement), re.I)
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def before(connection, cursor, statement, parameters, context, executemany):
+        if not quiet(statement):
+            events.count += 1
+            if losses:
+                losses.before(connection, statement, events.count)
+        if context is not None:
+            context._countersign_start = time.monotonic()
+
+    @event.listens_for(Engine, "after_cursor_execute")
+    def after(connection, cursor, statement, parameters, context, executemany):
+        if quiet(statement):
+            return
+        ms = round((time.monotonic() - getattr(context, "_countersign_start", time.monotonic())) * 1000, 3)
+        rows = cursor.rowcount if isinstance(cursor.rowcount, int) else -1
+        style, name = connection.dialect.paramstyle, connection.dialect.name
+        many = parameters if executemany else [parameters]
+        texts = [rendered(statement, p, style, name) for p in many]
+        events.put("statement", number=events.count, text=statement, sql=texts, ms=ms, rows=rows)
+        if losses:
+            losses.after(connection, statement, rows)
+
+    @event.listens_for(Engine, "handle_error")
+    def failed(context):
+        if context.statement:
+            events.put("failed", text=context.statement, message=short(context.original_exception))
+
+
+def follow(events):
+    """Writes down which revision runs, from where Alembic says so itself."""
+    from alembic.runtime import migration
+
+    class Log:
+        def __init__(self, log):
+            self.log = log
+
+        def __getattr__(self, name):
+            return getattr(self.log, name)
+
+        def info(self, message, *args, **kw):
+            step = args[0] if args else None
+            if hasattr(step, "migration_fn"):
+                step_is(step)
+            return self.log.info(message, *args, **kw)
+
+    def step_is(step):
+        up = getattr(step, "is_upgrade", True)
+        revision = getattr(getattr(step, "revision", None), "revision", None)
+        ends = [list(getattr(step, k, ())) for k in ("from_revisions", "to_revisions")]
+        events.revision = revision
+        events.put("step", upgrade=up, source=ends[0], target=ends[1])
+
+    migration.log = Log(migration.log)
+    make = migration.MigrationContext.__init__
+
+    def made(self, *args, **kw):
+        make(self, *args, **kw)
+        events.version_table = self.version_table
+        events.put("context", version_table=self.version_table, schema=self.version_table_schema, dialect=self.dialect.name)
+
+    migration.MigrationContext.__init__ = made
+
+
+def options(request, *verb):
+    from alembic.config import CommandLine
+
+    argv = ["-c", request["config"]] if request.get("config") else []
+    argv += ["-n", request["name"]] if request.get("name") else []
+    url = os.environ.get("DATABASE_URL", "")
+    for x in request.get("x", []):
+        argv += ["-x", x.replace("{url}", url)]
+    return CommandLine(prog="alembic").parser.parse_args([*argv, *verb])
+
+
+def configured(request, buffer, *verb):
+    from alembic.config import Config
+
+    given = options(request, *verb)
+    extra = {"output_buffer": buffer} if buffer else {}
+    config = Config(request["config"], ini_section=given.name, cmd_opts=given, **extra)
+    url = os.environ.get("DATABASE_URL")
+    if url:
+        config.set_section_option(config.config_ini_section, "sqlalchemy.url", url.replace("%", "%%"))
+    return config, given
+
+
+def tools(request):
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for name in ("alembic", "sqlalchemy"):
+        module = __import__(name)
+        found[name] = getattr(module, "__version__", "unknown")
+    return found
+
+
+def history(request):
+    import warnings
+
+    from alembic.script import ScriptDirectory
+
+    config, _ = configured(request, None, "history")
+    script = ScriptDirectory.from_config(config)
+    listed = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for item in script.walk_revisions():
+            down = item.down_revision
+            depends = item.dependencies
+            listed.append(
+                {
+                    "revision": item.revision,
+                    "down_revisions": [down] if isinstance(down, str) else list(down or ()),
+                    "branch_labels": sorted(item._orig_branch_labels if hasattr(item, "_orig_branch_labels") else item.branch_labels),
+                    "depends_on": [depends] if isinstance(depends, str) else list(depends or ()),
+                    "is_head": item.is_head,
+                    "doc": short((item.doc or "").strip().split("\n")[0], 1000),
+                    "path": os.path.abspath(item.path),
+                }
+            )
+    places = getattr(script, "_version_locations", None) or script.version_locations or [os.path.join(script.dir, "versions")]
+    return {
+        "tools": tools(request),
+        "script_location": os.path.abspath(script.dir),
+        "version_locations": [os.path.abspath(p) for p in places],
+        "revisions": listed,
+        "warnings": [short(w.message) for w in caught],
+    }
+
+
+def render(request):
+    from alembic import command
+
+    with open(request["sql"], "w", encoding="utf-8", newline="\n") as sql:
+        way = request["direction"]
+        config, given = configured(request, sql, way, request["range"], "--sql")
+        getattr(command, way)(config, given.revision, sql=True)
+    return {}
+
+
+def online(request):
+    from alembic import command
+
+    events = Events(request["events"])
+    events.version_table = "alembic_version"
+    losses = Losses(events) if request["direction"] == "upgrade" else None
+    follow(events)
+    listen(events, losses)
+    if losses:
+        # While the connection is still there: counting again needs it.
+        from alembic.runtime import migration
+
+        run = migration.MigrationContext.run_migrations
+
+        def counted(self, *args, **kw):
+            run(self, *args, **kw)
+            losses.settle()
+
+        migration.MigrationContext.run_migrations = counted
+    config, given = configured(request, sys.stdout, request["direction"], request["target"])
+    try:
+        getattr(command, request["direction"])(config, given.revision)
+    finally:
+        events.revision = None
+        if losses:
+            losses.run = None
+            losses.end()
+        events.put("end")
+    return {}
+
+
+def current(request):
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.script import ScriptDirectory
+
+    config, _ = configured(request, sys.stdout, "current")
+    script = ScriptDirectory.from_config(config)
+    found = {"revisions": []}
+
+    def look(revision, context):
+        found["revisions"] += sorted(revision) if isinstance(revision, (tuple, list, set)) else [revision]
+        return []
+
+    with EnvironmentContext(config, script, fn=look, dont_mutate=True):
+        script.run_env()
+    found["revisions"] = [r for r in found["revisions"] if r]
+    return found
+
+
+def told(error):
+    frames = [[f.filename, f.lineno, f.name] for f in traceback.extract_tb(error.__traceback__)]
+    kind = type(error).__name__
+    return {
+        "kind": kind,
+        "message": short(error).strip(),
+        "missing": getattr(error, "name", None) if isinstance(error, ImportError) else None,
+        "frames": frames[-200:],
+    }
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8") as file:
+        request = json.load(file)
+    pipe = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    threading.Thread(target=watch, args=(pipe,), daemon=True).start()
+    sys.path.pop(0)
+    sys.argv = ["alembic"]
+    answer = {"ok": True}
+    try:
+        answer.update({"tools": tools, "history": history, "render": render, "online": online, "current": current}[request["verb"]](request))
+    except SystemExit as error:
+        answer = {"ok": False, **told(error)}
+    except BaseException as error:
+        traceback.print_exc()
+        answer = {"ok": False, **told(error)}
+    with open(request["answer"], "w", encoding="utf-8") as file:
+        json.dump(answer, file)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0 if answer["ok"] else 1)
+
+
+main()

@@ -1,0 +1,136 @@
+//! The sample project on PostgreSQL: a dump, a scratch database, and nothing left of it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::dry_run_scene::{FROM, Ran, Scene, ended};
+use crate::support::database::Engine;
+
+/// PostgreSQL's own programs.
+fn program(name: &str) -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let found = folders.map(|entry| entry.path().join("bin").join(name)).filter(|path| path.is_file()).max();
+    found.unwrap_or_else(|| name.into())
+}
+
+struct Server {
+    /// As tests are given it.
+    url: String,
+    database: String,
+}
+
+impl Server {
+    fn with_database(&self, name: &str) -> String {
+        let (before, query) = self.url.split_once('?').unwrap_or((&self.url, ""));
+        let (before, _) = before.rsplit_once('/').expect("a database");
+        format!("{}/{name}?{query}", before.replacen("postgres://", "postgresql://", 1))
+    }
+
+    fn psql(&self, database: &str, sql: &str) -> String {
+        let url = self.with_database(database);
+        let ran = Command::new(program("psql"))
+            .args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", &url, "-c", sql])
+            .output();
+        let ran = ran.expect("psql runs");
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8_lossy(&ran.stdout).trim().to_owned()
+    }
+
+    fn scratch(&self) -> String {
+        let like = "SELECT count(*) FROM pg_database WHERE datname LIKE 'countersign\\_%' AND datname ~ '_[0-9a-f]{12}$'";
+        self.psql("postgres", like)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.psql("postgres", &format!("DROP DATABASE {} WITH (FORCE)", self.database));
+    }
+}
+
+fn dry_run(scene: &Scene, server: &Server, dump: &Path, arguments: &[&str]) -> Ran {
+    let mut command = scene.command();
+    command
+        .arg("--python")
+        .arg(scene.python())
+        .arg("--project")
+        .arg(scene.project())
+        .arg("--snapshot")
+        .arg(dump);
+    command.arg("--out").arg(scene.out()).args(arguments);
+    command.env("COUNTERSIGN_SCRATCH_URL", server.with_database("postgres"));
+    ended(&command.output().expect("the program runs"))
+}
+
+#[test]
+fn a_dump_is_rehearsed_in_a_scratch_database_that_is_gone_afterwards() {
+    if !Engine::Postgres.is_available() {
+        return;
+    }
+    let Some(scene) = Scene::sample() else { return };
+    let url = std::env::var("TEST_PG_URL").expect("a server");
+    let server = Server { url, database: format!("dry_run_{}", std::process::id()) };
+    server.psql("postgres", &format!("CREATE DATABASE {}", server.database));
+    let upgraded = Command::new(scene.python())
+        .args(["-m", "alembic", "-c", "backend/alembic.ini", "upgrade", FROM])
+        .current_dir(scene.project())
+        .env("DATABASE_URL", server.with_database(&server.database))
+        .output()
+        .expect("Alembic runs");
+    assert!(upgraded.status.success(), "{}", String::from_utf8_lossy(&upgraded.stderr));
+    server.psql(
+        &server.database,
+        "INSERT INTO trades SELECT n, 'X' || n, CASE WHEN n % 3 > 0 THEN 'OLD-' || n END, 'ACC', 'spy', 'BUY', n, 2, now()
+             FROM generate_series(1, 300) n;
+         INSERT INTO risk_limits VALUES (1, 'ACC', 'a', NULL), (2, 'ACC', 'b', '5')",
+    );
+    let values = server.psql(&server.database, "SELECT count(legacy_ref) FROM trades");
+    for format in ["custom", "plain"] {
+        let dump = scene.project().join(format);
+        let url = server.with_database(&server.database);
+        let dumped = Command::new(program("pg_dump"))
+            .args(["--format", format, "-d", &url, "-f"])
+            .arg(&dump)
+            .output()
+            .expect("pg_dump runs");
+        assert!(dumped.status.success(), "{}", String::from_utf8_lossy(&dumped.stderr));
+        let ran = dry_run(&scene, &server, &dump, &["--verify-sql"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        for step in ["upgrade", "downgrade", "upgrade-again", "verify-sql"] {
+            assert_eq!(ran.step(step).0, "passed", "{step}: {ran:?}");
+        }
+        assert_eq!(ran.losses(), [("trades.legacy_ref".to_owned(), 0, values.parse().expect("a number"))]);
+        let subject = ran.subject();
+        assert_eq!(subject["dialect"], "postgresql");
+        assert_eq!(
+            (&subject["downgrade_restores"]["schema"], &subject["downgrade_restores"]["data"]),
+            (&true.into(), &false.into())
+        );
+        assert!(ran.step("compare").1.contains("risk_limits.threshold (1 value where NULL was)"), "{ran:?}");
+        assert_eq!(scene.file("upgrade.sql"), include_str!("../../../src/demo/data/upgrade.postgresql.sql"));
+    }
+    // The rows of the third revision refuse: named, and the scratch database is dropped all the same.
+    server.psql(
+        &server.database,
+        "INSERT INTO trades SELECT 1000, 'X7', NULL, 'ACC', 'spy', 'BUY', 1, 2, now()",
+    );
+    let dump = scene.project().join("duplicates");
+    let url = server.with_database(&server.database);
+    let dumped = Command::new(program("pg_dump"))
+        .args(["-Fc", "-d", &url, "-f"])
+        .arg(&dump)
+        .status()
+        .expect("pg_dump");
+    assert!(dumped.success());
+    let ran = dry_run(&scene, &server, &dump, &["-c", "backend/alembic-bad-unique.ini"]);
+    assert_eq!(ran.code, 1);
+    let why = ran.step("upgrade").1;
+    assert!(why.contains("1 duplicated value of trades (external_id): rows with id 7 and 1000"), "{why}");
+    assert!(!why.contains("X7"), "{why}");
+    std::fs::write(&dump, "-- PostgreSQL database dump\nSELECT nonsense;\n").expect("a file");
+    let ran = dry_run(&scene, &server, &dump, &[]);
+    assert_eq!((ran.code, &ran.json["error"]["code"]), (1, &Value::from("E22")), "{ran:?}");
+    assert_eq!(server.scratch(), "0");
+}

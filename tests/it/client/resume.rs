@@ -1,0 +1,152 @@
+//! Killed without warning at every point: what is true is found out later, and nothing runs twice.
+
+use std::process::Child;
+
+use countersign::domain::run::{RunStatus, TokenState};
+
+use super::console::{Ran, Silent, Staging, end_of, finish, kill, until};
+use crate::on_both_engines;
+
+impl Staging {
+    /// Starts an apply whose command notes that it was started and waits until the file `go` is there.
+    fn start(&self) -> Child {
+        let alembic = self.console.alembic_command().join(" ");
+        let script = format!(
+            "echo started >> starts; while [ ! -e go ]; do sleep 0.05; done; {alembic}; echo done > done"
+        );
+        self.console
+            .apply(&["--release", "--heartbeat", "1"], &["sh", "-c", &script])
+            .spawn()
+            .expect("the program runs")
+    }
+
+    async fn resume(&self) -> Ran {
+        finish(self.console.apply(&["--resume"], &[])).await
+    }
+
+    fn starts(&self) -> usize {
+        std::fs::read_to_string(self.console.path("starts")).unwrap_or_default().lines().count()
+    }
+
+    /// Puts this machine's memory back to an earlier phase, as if the program had been killed there.
+    fn remember(&self, phase: &str, forgets_run: bool) {
+        for entry in std::fs::read_dir(self.console.path("state")).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.extension().is_some_and(|kind| kind == "json") {
+                let text = std::fs::read_to_string(&path).expect("a record");
+                let mut record: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+                record["phase"] = phase.into();
+                if forgets_run {
+                    record["run"] = serde_json::Value::Null;
+                }
+                std::fs::write(&path, record.to_string()).expect("a record");
+            }
+        }
+    }
+}
+
+/// Kills the program and nothing that it started, as the kernel does it.
+async fn die(mut child: Child) {
+    kill(&child, "-KILL");
+    tokio::task::spawn_blocking(move || child.wait().expect("its end")).await.expect("its end");
+}
+
+on_both_engines! {
+    async fn nobody_starts_a_second_one_meanwhile(engine: Engine) {
+        let staging = Staging::approved(engine).await;
+        let child = staging.start();
+        until(async || (staging.starts() == 1).then_some(())).await;
+        die(child).await;
+        let ran = staging.console.apply_with_alembic(&["--release"]).await.ended(3);
+        ran.complaining("An earlier upgrade of CHG-1 on staging was cut off");
+    }
+
+    async fn the_command_outlives_it_and_is_accompanied_to_its_end(engine: Engine) {
+        let staging = Staging::approved(engine).await;
+        let child = staging.start();
+        until(async || (staging.starts() == 1).then_some(())).await;
+        die(child).await;
+        let resumed = staging.console.apply(&["--resume", "--heartbeat", "1"], &[]).spawn().expect("the program runs");
+        let before = staging.last_run().await.expect("a run");
+        staging.play.app.clock.advance(jiff::SignedDuration::from_secs(20));
+        until(async || staging.last_run().await.filter(|run| run.lease_until > before.lease_until)).await;
+        staging.console.file("go", "");
+        let ran = end_of(resumed).await.ended(0).complaining("The command is still running");
+        assert!(ran.stdout.contains("succeeded: the database is at 0c7e5d1b94fa"), "{ran:?}");
+        let run = staging.last_run().await.expect("a run");
+        assert_eq!((run.status, run.exit_code), (RunStatus::Succeeded, None));
+        assert!(staging.log().await.contains("Running upgrade f50d9e7b3a26 -> 0c7e5d1b94fa"));
+        assert_eq!((staging.starts(), staging.console.revision().as_str()), (1, "0c7e5d1b94fa"));
+        staging.resume().await.ended(0).complaining("");
+    }
+
+    async fn after_the_command_ended(engine: Engine) {
+        let staging = Staging::approved(engine).await;
+        let child = staging.start();
+        until(async || (staging.starts() == 1).then_some(())).await;
+        die(child).await;
+        staging.console.file("go", "");
+        until(async || staging.console.path("done").exists().then_some(())).await;
+        let ran = staging.resume().await.ended(0);
+        assert!(ran.stdout.contains("succeeded"), "{ran:?}");
+        assert_eq!(staging.last_run().await.expect("a run").status, RunStatus::Succeeded);
+        assert_eq!(staging.starts(), 1);
+    }
+
+    async fn so_long_ago_that_the_portal_gave_it_up(engine: Engine) {
+        let staging = Staging::approved(engine).await;
+        let child = staging.start();
+        until(async || (staging.starts() == 1).then_some(())).await;
+        die(child).await;
+        staging.console.file("go", "");
+        until(async || staging.console.path("done").exists().then_some(())).await;
+        staging.play.app.clock.advance(jiff::SignedDuration::from_mins(5));
+        staging.resume().await.ended(1).complaining("was silent for longer than its lease").complaining("a verdict");
+        let facts = staging.play.facts("staging").await;
+        assert_eq!(facts.this.runs.last().expect("a run").status_at(facts.now), RunStatus::Unknown);
+        assert_eq!((staging.starts(), staging.console.revision().as_str()), (1, "0c7e5d1b94fa"));
+    }
+
+    async fn after_the_token_was_redeemed_with_its_answer_lost(engine: Engine) {
+        let staging = Staging::approved(engine).await;
+        let child = staging.start();
+        until(async || (staging.starts() == 1).then_some(())).await;
+        die(child).await;
+        // As if it had died between the portal's commit and its own next write, before any command.
+        staging.remember("prepared", true);
+        let ran = staging.resume().await.ended(1);
+        ran.complaining("after its token was redeemed and before the command was started").complaining("ended failed");
+        let run = staging.last_run().await.expect("a run");
+        assert_eq!((run.status, run.revision_after.as_deref()), (RunStatus::Failed, Some("d48b1e9c5f62")));
+        assert_eq!(staging.starts(), 1);
+    }
+
+    async fn before_the_token_was_redeemed(engine: Engine) {
+        let staging = Staging::approved(engine).await;
+        let token = staging.token_file().await;
+        // A portal that takes the redemption and never answers: everything else goes to the real one.
+        let silent = Silent::before(&staging.console.base, "/apply-tokens/redeem");
+        let mut command = staging.console.apply(&["--token-file", &token], &["sh", "-c", "echo started >> starts"]);
+        let child = command.env("COUNTERSIGN_URL", &silent.base).spawn().expect("the program runs");
+        until(async || silent.asked().then_some(())).await;
+        die(child).await;
+        let resume = |base: &str| {
+            let mut command = staging.console.apply(&["--resume"], &[]);
+            command.env("COUNTERSIGN_URL", base);
+            command
+        };
+        let ran = finish(resume(&silent.base)).await.ended(1);
+        ran.complaining("before its token was redeemed: nothing ran, and the token is unused");
+        assert_eq!(staging.tokens().await[0].state, TokenState::Issued);
+        let ran = staging.console.apply_with_alembic(&["--token-file", &token]).await.ended(0);
+        assert!(ran.stdout.contains("succeeded"), "{ran:?}");
+        assert_eq!(staging.starts(), 0);
+    }
+
+    async fn with_nothing_to_resume(engine: Engine) {
+        let staging = Staging::approved(engine).await;
+        staging.resume().await.ended(1).complaining("Nothing was cut off here, and nothing ran");
+        let run = staging.play.start("staging").await;
+        staging.resume().await.ended(1).complaining(&format!("Run {run} of CHG-1 on staging is running, and was not started"));
+    }
+}
