@@ -14,7 +14,7 @@ use super::problem::Problem;
 use crate::domain::artifact::{Artifact, ArtifactKind};
 use crate::domain::digest::Digest;
 use crate::domain::id::TicketNumber;
-use crate::service::diff::{DiffAnswer, DiffLine, Hunk, SideName, Tag};
+use crate::service::diff::{CONTEXT, DiffAnswer, Hunk, Row, SideName, Tag};
 
 /// Lines after which an answer in JSON ends with its hunk; the rest is asked for.
 const LINES: usize = 5_000;
@@ -29,7 +29,7 @@ pub(super) struct DiffQuery {
     /// Such as `upgrade-sql`.
     #[param(value_type = String)]
     kind: ArtifactKind,
-    /// Stage and version, such as `staging:1`; the newest version without one.
+    /// Stage and version, such as `staging:1`; the newest version without one. A kind may follow: `staging:1:downgrade-sql`.
     from: String,
     /// Stage and version, such as `production:1`; the newest version without one. The stage of the path, if it is not said.
     to: Option<String>,
@@ -79,6 +79,7 @@ struct LineBody {
     tag: &'static str,
     old_line: Option<u32>,
     new_line: Option<u32>,
+    /// Bytes that are not UTF-8 are replaced; the unified form has them as they are.
     text: String,
     /// False for a last line that no line feed ends.
     ended: bool,
@@ -103,28 +104,24 @@ pub(super) async fn show(
     let from = side("from", &query.from)?;
     let to = match &query.to {
         Some(text) => side("to", text)?,
-        None => SideName { stage, version: None },
+        None => SideName { stage, version: None, kind: None },
     };
     let found = api.services.diff(&caller.0, number, query.kind, &from, &to).await?;
     let mut response = if wants_json(&headers) {
         Json(DiffBody::of(&found, &from, &to, query.hunk)).into_response()
     } else {
-        let media = HeaderValue::from_static("text/x-diff; charset=utf-8");
-        ([(header::CONTENT_TYPE, media)], found.unified).into_response()
+        let unified = found.unified().await?;
+        let text = std::str::from_utf8(&unified).is_ok();
+        let media = if text { "text/x-diff; charset=utf-8" } else { X_DIFF };
+        ([(header::CONTENT_TYPE, HeaderValue::from_static(media))], unified).into_response()
     };
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
     Ok(response)
 }
 
 fn side(field: &'static str, text: &str) -> Result<SideName, Problem> {
-    let (stage, version) = match text.split_once(':') {
-        None => (text, None),
-        Some((stage, version)) => match version.parse() {
-            Ok(version) => (stage, Some(version)),
-            Err(_) => return Err(Problem::field(field, "Name a stage and a version, such as staging:1.")),
-        },
-    };
-    Ok(SideName { stage: stage.to_owned(), version })
+    let wrong = || Problem::field(field, "Name a stage and a version, such as staging:1.");
+    SideName::parse(text).ok_or_else(wrong)
 }
 
 fn wants_json(headers: &HeaderMap) -> bool {
@@ -140,12 +137,14 @@ fn wants_json(headers: &HeaderMap) -> bool {
 
 impl DiffBody {
     fn of(found: &DiffAnswer, from: &SideName, to: &SideName, first: usize) -> Self {
+        let all = found.body.lines.hunks(CONTEXT);
         let (mut hunks, mut lines) = (Vec::new(), 0);
-        for hunk in found.hunks.iter().skip(first) {
-            if lines > 0 && lines + hunk.rows.len() > LINES {
+        for hunk in all.iter().skip(first) {
+            let size = hunk.old.len() + hunk.new.len();
+            if lines > 0 && lines + size > LINES {
                 break;
             }
-            lines += hunk.rows.len();
+            lines += size;
             hunks.push(HunkBody::of(found, hunk));
         }
         let next = first.saturating_add(hunks.len());
@@ -153,11 +152,11 @@ impl DiffBody {
             kind: found.new.kind,
             from: SideBody::of(from, &found.old),
             to: SideBody::of(to, &found.new),
-            added: found.added,
-            removed: found.removed,
-            coarse: found.coarse,
+            added: found.added(),
+            removed: found.removed(),
+            coarse: found.body.lines.coarse,
             hunks,
-            next_hunk: (next < found.hunks.len()).then_some(next),
+            next_hunk: (next < all.len()).then_some(next),
         }
     }
 }
@@ -170,29 +169,36 @@ impl SideBody {
 
 impl HunkBody {
     fn of(found: &DiffAnswer, hunk: &Hunk) -> Self {
-        let lines = found.lines.get(hunk.rows.clone()).unwrap_or_default();
+        let (old_lines, new_lines) = (hunk.old.end - hunk.old.start, hunk.new.end - hunk.new.start);
         Self {
-            old_start: hunk.old_start,
-            old_lines: hunk.old_lines,
-            new_start: hunk.new_start,
-            new_lines: hunk.new_lines,
-            lines: lines.iter().map(|line| LineBody::of(found, line)).collect(),
+            // As a unified diff has it: of a side without lines, the line before.
+            old_start: hunk.old.start + u32::from(old_lines > 0),
+            old_lines,
+            new_start: hunk.new.start + u32::from(new_lines > 0),
+            new_lines,
+            lines: found.body.lines.rows(hunk).map(|row| LineBody::of(found, row)).collect(),
         }
     }
 }
 
 impl LineBody {
-    fn of(found: &DiffAnswer, line: &DiffLine) -> Self {
+    fn of(found: &DiffAnswer, row: Row) -> Self {
+        let body = &found.body;
+        let (text, ended) = match (row.new, row.old) {
+            (Some(line), _) => (body.new_line(line), body.lines.new.is_ended(line)),
+            (None, Some(line)) => (body.old_line(line), body.lines.old.is_ended(line)),
+            (None, None) => (&[][..], true),
+        };
         Self {
-            tag: match line.tag {
+            tag: match row.tag {
                 Tag::Equal => "equal",
                 Tag::Delete => "delete",
                 Tag::Insert => "insert",
             },
-            old_line: line.old_line,
-            new_line: line.new_line,
-            text: found.text(line).to_owned(),
-            ended: line.ended,
+            old_line: row.old.map(|line| line + 1),
+            new_line: row.new.map(|line| line + 1),
+            text: String::from_utf8_lossy(text).into_owned(),
+            ended,
         }
     }
 }

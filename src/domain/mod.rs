@@ -21,6 +21,7 @@ pub mod phase;
 pub mod policy;
 pub mod presented;
 pub mod queue;
+pub mod reading;
 pub mod refusal;
 pub mod rule;
 pub mod run;

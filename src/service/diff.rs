@@ -1,6 +1,7 @@
-//! The difference between two files of a ticket, line by line, found off the async threads.
+//! The difference between two files of a ticket, line by line, found off the async threads and kept for a while.
 
-use std::ops::Range;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
@@ -8,46 +9,125 @@ use tokio::sync::Semaphore;
 use super::artifacts::off_thread;
 use super::{ServiceError, Services};
 use crate::domain::artifact::{Artifact, ArtifactKind};
+use crate::domain::digest::Digest;
 use crate::domain::id::TicketNumber;
 use crate::domain::user::Actor;
+use crate::sql::colour::Colours;
+use crate::sql::dialect::Dialect;
 use crate::sql::diff::{self, LineDiff};
+use crate::sql::effect;
+use crate::sql::moved::{self, Move};
+use crate::sql::outline::Outline;
 
-pub use crate::sql::diff::{Hunk, Tag};
+pub use crate::sql::colour::Ink;
+pub use crate::sql::diff::{Change, Hunk, Row, Stretch, Tag};
+pub use crate::sql::{shown, words};
 
 /// The largest side that is compared, in bytes (RULES 24).
 pub const MOST_BYTES: usize = 10 * 1024 * 1024;
 
 /// Equal lines around a change, in hunks and in the unified form.
-pub const CONTEXT: usize = 3;
+pub const CONTEXT: u32 = 3;
+
+/// A statement that moved is followed for so many lines.
+const MOST_MOVED: u32 = 500;
 
 /// Differences that are searched for at once; others wait.
 static AT_ONCE: Semaphore = Semaphore::const_new(2);
 
-/// One side as somebody names it: a stage, and a version or the newest.
+/// What finished differences may hold of memory, in bytes.
+const KEPT_BYTES: usize = 64 * 1024 * 1024;
+
+/// One side as somebody names it: a stage, a version or the newest, and a kind if it is not the one that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SideName {
     pub stage: String,
     pub version: Option<i64>,
+    pub kind: Option<ArtifactKind>,
 }
 
 impl SideName {
     /// This version of a stage's file.
     pub fn of(stage: &str, version: i64) -> Self {
-        Self { stage: stage.to_owned(), version: Some(version) }
+        Self { stage: stage.to_owned(), version: Some(version), kind: None }
+    }
+
+    /// Reads `staging`, `staging:1`, `staging:1:downgrade-sql`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split(':');
+        let stage = parts.next().filter(|stage| !stage.is_empty())?.to_owned();
+        let version = parts.next().map(str::parse).transpose().ok()?;
+        let kind = parts.next().map(str::parse).transpose().ok()?;
+        parts.next().is_none().then_some(Self { stage, version, kind })
     }
 }
 
-/// One line of one side or of both.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DiffLine {
-    pub tag: Tag,
-    /// Its number on the old side, counted from 1.
-    pub old_line: Option<u32>,
-    pub new_line: Option<u32>,
-    /// Where its text is: in the old file if it was removed, else in the new one. Without the LF.
-    text: Range<usize>,
-    /// Whether an LF ends it.
-    pub ended: bool,
+/// What is known of two scripts besides their lines.
+#[derive(Debug)]
+pub struct Script {
+    pub old_colours: Colours,
+    pub new_colours: Colours,
+    /// The statements of the new side.
+    pub outline: Outline,
+    /// For each change, whether only white space and comments changed.
+    pub quiet: Vec<bool>,
+    pub moves: Vec<Move>,
+}
+
+/// Two texts and their difference.
+#[derive(Debug)]
+pub struct Compared {
+    old_text: Bytes,
+    new_text: Bytes,
+    pub lines: LineDiff,
+    /// Of SQL that is text.
+    pub script: Option<Script>,
+}
+
+impl Compared {
+    /// The text of a line, without its LF.
+    pub fn old_line(&self, line: u32) -> &[u8] {
+        self.old_text.get(self.lines.old.span(line)).unwrap_or_default()
+    }
+
+    /// The text of a line, without its LF.
+    pub fn new_line(&self, line: u32) -> &[u8] {
+        self.new_text.get(self.lines.new.span(line)).unwrap_or_default()
+    }
+
+    /// Where a line of the old side is on the new one, if it is there still: in its place, or in a statement that moved.
+    pub fn follow(&self, line: u32) -> Option<u32> {
+        self.lines.follow(line).or_else(|| {
+            let moves = self.script.as_ref()?.moves.iter().filter(|one| one.old_line <= line);
+            let one = moves.max_by_key(|one| one.old_line)?;
+            // The statement is the same; what follows it need not be.
+            let far = line - one.old_line;
+            let there = one.new_line + far;
+            let same = far <= MOST_MOVED
+                && (0..=far).all(|i| self.old_line(one.old_line + i) == self.new_line(one.new_line + i));
+            (same && there < self.lines.new.count()).then_some(there)
+        })
+    }
+
+    /// Whether every line of both sides ends with CR LF: then the CR is no news anywhere.
+    pub fn all_crlf(&self) -> bool {
+        let ends = |text: &[u8]| text.split(|byte| *byte == b'\n').count() - 1;
+        let pairs = |text: &[u8]| text.windows(2).filter(|two| two == b"\r\n").count();
+        [&self.old_text, &self.new_text]
+            .into_iter()
+            .all(|text| text.ends_with(b"\n") && ends(text) == pairs(text))
+    }
+
+    fn weight(&self) -> usize {
+        let script = self.script.as_ref().map_or(0, |script| {
+            script.old_colours.weight()
+                + script.new_colours.weight()
+                + script.outline.weight()
+                + script.quiet.len()
+                + script.moves.len() * size_of::<Move>()
+        });
+        self.old_text.len() + self.new_text.len() + self.lines.weight() + script + 256
+    }
 }
 
 /// The difference between two files.
@@ -55,18 +135,9 @@ pub struct DiffLine {
 pub struct DiffAnswer {
     pub old: Artifact,
     pub new: Artifact,
-    /// Every line of both sides, in order.
-    pub lines: Vec<DiffLine>,
-    /// The changes with [`CONTEXT`] equal lines around them; `rows` counts in `lines`.
-    pub hunks: Vec<Hunk>,
-    /// The difference is true, but larger than it need be: the search for a smaller one was cut short.
-    pub coarse: bool,
-    pub added: u32,
-    pub removed: u32,
-    /// What `patch` and `git apply` take; empty if nothing differs.
-    pub unified: String,
-    old_text: Bytes,
-    new_text: Bytes,
+    /// What the sides are called beside their file names: "staging v1".
+    pub labels: [String; 2],
+    pub body: Arc<Compared>,
 }
 
 impl DiffAnswer {
@@ -75,18 +146,82 @@ impl DiffAnswer {
         self.old.sha256 == self.new.sha256
     }
 
-    /// The text of a line of this answer, without its LF.
-    pub fn text(&self, line: &DiffLine) -> &str {
-        let whole = if line.tag == Tag::Delete { &self.old_text } else { &self.new_text };
-        whole.get(line.text.clone()).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+    pub fn added(&self) -> u32 {
+        self.body.lines.added()
     }
+
+    pub fn removed(&self) -> u32 {
+        self.body.lines.removed()
+    }
+
+    /// What `patch` and `git apply` take to make the new file out of the old one; empty if nothing differs.
+    ///
+    /// # Errors
+    /// Internal when the work could not be done.
+    pub async fn unified(&self) -> Result<Vec<u8>, ServiceError> {
+        let body = Arc::clone(&self.body);
+        // One name on both sides: programs that apply a difference rename nothing.
+        let name = self.old.filename.clone();
+        let [old, new] = self.labels.clone();
+        aside(move || {
+            let (a, b) = (format!("a/{name}"), format!("b/{name}"));
+            body.lines.unified((&body.old_text, &a, &old), (&body.new_text, &b, &new), CONTEXT)
+        })
+        .await
+    }
+}
+
+/// Differences that were asked for lately, by the digests of both sides.
+#[derive(Clone, Debug, Default)]
+pub(super) struct KeptDifferences(Arc<Mutex<Shelf>>);
+
+#[derive(Debug, Default)]
+struct Shelf {
+    by_digests: HashMap<(Digest, Digest, bool), (u64, Arc<Compared>)>,
+    bytes: usize,
+    /// Rises with every use: the smallest is the one that was not used for longest.
+    clock: u64,
+}
+
+impl KeptDifferences {
+    fn get(&self, key: (Digest, Digest, bool)) -> Option<Arc<Compared>> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.clock += 1;
+        let clock = kept.clock;
+        let (used, found) = kept.by_digests.get_mut(&key)?;
+        *used = clock;
+        Some(Arc::clone(found))
+    }
+
+    fn put(&self, key: (Digest, Digest, bool), value: &Arc<Compared>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.clock += 1;
+        let clock = kept.clock;
+        if let Some((_, before)) = kept.by_digests.insert(key, (clock, Arc::clone(value))) {
+            kept.bytes -= before.weight();
+        }
+        kept.bytes += value.weight();
+        while kept.bytes > KEPT_BYTES {
+            let oldest = kept.by_digests.iter().min_by_key(|(_, (used, _))| *used).map(|(key, _)| *key);
+            let Some((_, gone)) = oldest.and_then(|key| kept.by_digests.remove(&key)) else { break };
+            kept.bytes -= gone.weight();
+        }
+    }
+}
+
+/// Work on a difference, where it holds up no request.
+///
+/// # Errors
+/// Internal when the work could not be done.
+pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ServiceError> {
+    off_thread(work).await
 }
 
 impl Services {
     /// Compares two versions of a kind of file, each named by its stage and version.
     ///
     /// # Errors
-    /// Not found for a file that isn't there; conflict for files that are too large, too long or not text.
+    /// Not found for a file that isn't there; conflict for files that are too large or too long.
     pub async fn diff(
         &self,
         actor: &Actor,
@@ -98,6 +233,7 @@ impl Services {
         let dossier = self.dossier(actor, number).await?;
         let find = |side: &SideName| {
             let record = dossier.stage(&side.stage).ok_or(ServiceError::NotFound("stage"))?;
+            let kind = side.kind.unwrap_or(kind);
             let found = match side.version {
                 None => record.newest(kind),
                 Some(version) => record.artifacts.iter().find(|a| a.kind == kind && a.version == version),
@@ -105,18 +241,18 @@ impl Services {
             found.cloned().ok_or(ServiceError::NotFound("file"))
         };
         let (old, new) = (find(from)?, find(to)?);
-        let names = [(from.stage.clone(), old.version), (to.stage.clone(), new.version)];
-        self.diff_of(old, new, names).await
+        let label = |side: &SideName, file: &Artifact| format!("{} v{}", side.stage, file.version);
+        let labels = [label(from, &old), label(to, &new)];
+        let body = self.compared(&old, &new).await?;
+        Ok(DiffAnswer { old, new, labels, body })
     }
 
-    /// Compares two files; the names go into the unified form.
-    pub(crate) async fn diff_of(
-        &self,
-        old: Artifact,
-        new: Artifact,
-        names: [(String, i64); 2],
-    ) -> Result<DiffAnswer, ServiceError> {
-        for side in [&old, &new] {
+    /// The difference between two files, from the shelf if it is there.
+    ///
+    /// # Errors
+    /// Conflict for files that are too large or too long to compare.
+    pub async fn compared(&self, old: &Artifact, new: &Artifact) -> Result<Arc<Compared>, ServiceError> {
+        for side in [old, new] {
             if usize::try_from(side.bytes).unwrap_or(usize::MAX) > MOST_BYTES {
                 return Err(ServiceError::conflict(
                     "too-large-to-compare",
@@ -124,143 +260,89 @@ impl Services {
                 ));
             }
         }
+        let sql = old.kind.is_sql() && new.kind.is_sql();
+        let key = (old.sha256, new.sha256, sql);
+        if let Some(known) = self.kept_differences.get(key) {
+            return Ok(known);
+        }
         let (old_text, new_text) = (self.bytes_of(old.sha256).await?, self.bytes_of(new.sha256).await?);
         let turn = AT_ONCE.acquire().await.map_err(|e| ServiceError::Internal(e.to_string()))?;
-        let answer = off_thread(move || compare(old, new, old_text, new_text, &names)).await?;
+        let found = off_thread(move || compare(old_text, new_text, sql)).await?;
         drop(turn);
-        answer
+        let found = Arc::new(found?);
+        self.kept_differences.put(key, &found);
+        Ok(found)
     }
 }
 
-fn compare(
-    old: Artifact,
-    new: Artifact,
-    old_text: Bytes,
-    new_text: Bytes,
-    names: &[(String, i64); 2],
-) -> Result<DiffAnswer, ServiceError> {
-    let text = |bytes: &Bytes| std::str::from_utf8(bytes).map(str::to_owned).ok();
-    let (Some(a), Some(b)) = (text(&old_text), text(&new_text)) else {
-        return Err(ServiceError::conflict(
-            "not-text",
-            "A file that is not text can't be compared by lines.",
-        ));
-    };
-    let found = diff::diff(&a, &b)
+/// The difference between two texts; `sql` for scripts.
+pub(crate) fn compare(old_text: Bytes, new_text: Bytes, sql: bool) -> Result<Compared, ServiceError> {
+    let lines = diff::diff(&old_text, &new_text, diff::TIME_LIMIT)
         .map_err(|e| ServiceError::conflict("too-long-to-compare", format!("This is {e}. Download both.")))?;
-    let name = |artifact: &Artifact, (stage, version): &(String, i64)| {
-        format!("{stage}/v{version}/{}", artifact.filename)
-    };
-    Ok(DiffAnswer {
-        unified: found.unified(&name(&old, &names[0]), &name(&new, &names[1]), CONTEXT),
-        hunks: found.hunks(CONTEXT),
-        coarse: found.coarse,
-        added: found.added,
-        removed: found.removed,
-        lines: owned(&found),
-        old,
-        new,
-        old_text,
-        new_text,
-    })
-}
-
-/// The same lines, told by where they are instead of borrowed.
-fn owned(found: &LineDiff<'_>) -> Vec<DiffLine> {
-    let (mut old_at, mut new_at) = (0, 0);
-    let mut lines = Vec::with_capacity(found.rows.len());
-    for row in &found.rows {
-        let length = row.text.len() + usize::from(row.ended);
-        let start = if row.tag == Tag::Delete { old_at } else { new_at };
-        old_at += if row.tag == Tag::Insert { 0 } else { length };
-        new_at += if row.tag == Tag::Delete { 0 } else { length };
-        lines.push(DiffLine {
-            tag: row.tag,
-            old_line: row.old_line,
-            new_line: row.new_line,
-            text: start..start + row.text.len(),
-            ended: row.ended,
-        });
-    }
-    lines
+    let texts = std::str::from_utf8(&old_text).ok().zip(std::str::from_utf8(&new_text).ok());
+    let script = texts.filter(|_| sql).map(|(old, new)| {
+        let dialect = Dialect::likely(new);
+        let changes = &lines.changes;
+        // Two halves of about the same work, so that a large file is on its page sooner.
+        std::thread::scope(|scope| {
+            let told = scope.spawn(|| {
+                let quiet = effect::without_effect((old, &lines.old), (new, &lines.new), changes, dialect);
+                (quiet, moved::moved(old, new, dialect, changes))
+            });
+            let old_colours = Colours::of(old, dialect);
+            let new_colours = Colours::of(new, dialect);
+            let outline = Outline::of(new, dialect);
+            let (quiet, moves) = told.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            Script { old_colours, new_colours, outline, quiet, moves }
+        })
+    });
+    Ok(Compared { old_text, new_text, lines, script })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::artifact::ArtifactFacts;
-    use crate::domain::digest::Digest;
-    use crate::domain::id::{ArtifactId, StageId, UserId};
-    use crate::domain::time::Timestamp;
 
-    fn artifact(text: &str) -> Artifact {
-        Artifact {
-            id: ArtifactId(uuid::Uuid::nil()),
-            stage: StageId(uuid::Uuid::nil()),
-            kind: ArtifactKind::UpgradeSql,
-            version: 1,
-            filename: "upgrade.sql".into(),
-            sha256: Digest::of(text.as_bytes()),
-            bytes: i64::try_from(text.len()).unwrap(),
-            facts: ArtifactFacts::Opaque,
-            uploaded_by: UserId(uuid::Uuid::nil()),
-            uploaded_by_name: String::new(),
-            uploaded_via: None,
-            uploaded_at: Timestamp::default(),
-            generation: 1,
-            run: None,
-        }
-    }
-
-    fn answer(old: &str, new: &str) -> DiffAnswer {
-        let names = [("staging".to_owned(), 1), ("production".to_owned(), 2)];
+    fn compared(old: &str, new: &str) -> Arc<Compared> {
         let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
-        compare(artifact(old), artifact(new), bytes(old), bytes(new), &names).unwrap()
-    }
-
-    /// One side put together again from the lines of the answer.
-    fn side(answer: &DiffAnswer, other: Tag) -> String {
-        let lines = answer.lines.iter().filter(|line| line.tag != other);
-        let pieces: Vec<&str> =
-            lines.flat_map(|line| [answer.text(line), if line.ended { "\n" } else { "" }]).collect();
-        pieces.concat()
+        Arc::new(compare(bytes(old), bytes(new), true).unwrap())
     }
 
     #[test]
-    fn both_sides_can_be_put_together_again() {
-        for (old, new) in [
-            ("a\nb\nc\n", "a\nB\nc\nd"),
-            ("ä\r\nб\n", "ä\nб\r\n"),
-            ("x", "y"),
-            ("same\n", "same\n"),
-            ("a\na\na\n", "\n\na\n"),
-        ] {
-            let answer = answer(old, new);
-            assert_eq!(side(&answer, Tag::Insert), old);
-            assert_eq!(side(&answer, Tag::Delete), new);
-            assert_eq!(answer.same(), old == new);
-            assert_eq!(answer.unified.is_empty(), old == new);
+    fn a_side_is_a_stage_a_version_and_a_kind() {
+        let side = SideName::parse("pre-prod:12").unwrap();
+        assert_eq!(side, SideName::of("pre-prod", 12));
+        assert_eq!(SideName::parse("staging").unwrap().version, None);
+        let side = SideName::parse("staging:2:downgrade-sql").unwrap();
+        assert_eq!(side.kind, Some(ArtifactKind::DowngradeSql));
+        for wrong in ["", ":1", "staging:", "staging:x", "staging:1.5", "staging:1:x", "staging:1:other:x"] {
+            assert_eq!(SideName::parse(wrong), None, "{wrong}");
         }
     }
 
     #[test]
-    fn the_unified_form_names_stage_and_version() {
-        let answer = answer("a\n", "b\n");
-        assert!(
-            answer
-                .unified
-                .starts_with("--- staging/v1/upgrade.sql\n+++ production/v2/upgrade.sql\n@@ -1 +1 @@\n"),
-            "{}",
-            answer.unified
-        );
-        assert_eq!((answer.added, answer.removed), (1, 1));
+    fn line_ends_that_are_all_alike_are_no_news() {
+        assert!(compared("a\r\nb\r\n", "a\r\n").all_crlf());
+        for (old, new) in [("a\r\n", "a\n"), ("a\r\nb", "a\r\n"), ("a\r\n", "a\rb\nc\r\n"), ("a\n", "a\n")] {
+            assert!(!compared(old, new).all_crlf(), "{old:?} {new:?}");
+        }
     }
 
     #[test]
-    fn what_is_not_text_is_refused_with_a_sentence() {
-        let names = [("a".to_owned(), 1), ("b".to_owned(), 1)];
-        let refused = compare(artifact(""), artifact(""), Bytes::from_static(b"\xff"), Bytes::new(), &names)
-            .unwrap_err();
-        assert!(matches!(refused, ServiceError::Conflict { code: "not-text", .. }), "{refused}");
+    fn the_shelf_keeps_what_was_used_last_and_no_more_than_it_holds() {
+        let shelf = KeptDifferences::default();
+        let key = |n: usize| (Digest::of(&n.to_le_bytes()), Digest::of(b""), true);
+        let large = "xxxxxx\n".repeat(300_000);
+        let value = compared(&large, "");
+        let fit = KEPT_BYTES / value.weight();
+        for n in 0..fit {
+            shelf.put(key(n), &value);
+        }
+        assert!(shelf.get(key(0)).is_some());
+        shelf.put(key(fit), &value);
+        assert!(shelf.get(key(0)).is_some() && shelf.get(key(1)).is_none() && shelf.get(key(fit)).is_some());
+        let kept = shelf.0.lock().unwrap();
+        assert!(kept.bytes <= KEPT_BYTES);
+        assert_eq!(kept.bytes, kept.by_digests.len() * value.weight());
     }
 }

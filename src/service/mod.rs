@@ -24,6 +24,7 @@ mod grant;
 pub mod idempotency;
 pub mod incidents;
 pub mod journal;
+pub mod marks;
 mod measured;
 pub mod notices;
 pub mod policies;
@@ -70,6 +71,8 @@ pub struct Services {
     pub(crate) policies: PolicyCache,
     queue_counts: queue::QueueCounts,
     kept_notices: notices::KeptNotices,
+    kept_differences: diff::KeptDifferences,
+    known_to_show: marks::KnownToShow,
 }
 
 impl Services {
@@ -83,6 +86,8 @@ impl Services {
             policies: PolicyCache::default(),
             queue_counts: queue::QueueCounts::default(),
             kept_notices: notices::KeptNotices::default(),
+            kept_differences: diff::KeptDifferences::default(),
+            known_to_show: marks::KnownToShow::default(),
         }
     }
 

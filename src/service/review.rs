@@ -12,6 +12,9 @@ use crate::domain::refusal::Refusal;
 use crate::domain::ticket::text_rule;
 use crate::domain::transition::Action;
 use crate::domain::user::Actor;
+use crate::sql::dialect::Dialect;
+use crate::sql::excerpt;
+use crate::sql::split::statements;
 use crate::store::{artifacts, decisions};
 
 /// Proof that somebody has just shown their password again. Only re-authentication makes one.
@@ -103,11 +106,8 @@ impl Services {
         text_rule(&new.body, 1, 5_000, true).map_err(|m| ServiceError::field("body", m))?;
         let (artifact, bytes) = self.artifact(actor, number, stage, new.kind, Some(new.version)).await?;
         let text = String::from_utf8_lossy(&bytes);
-        let quote = usize::try_from(new.line.saturating_sub(1))
-            .ok()
-            .and_then(|at| text.split('\n').nth(at))
+        let quote = quote(&text, new.line, new.kind.is_sql())
             .ok_or_else(|| ServiceError::field("line", "The file has no such line."))?;
-        let quote: String = quote.chars().take(300).collect();
         let mut change = self.change(actor, number, Lock::Ticket).await?;
         let facts = change.facts(stage)?;
         let decision = change.decide(&facts, &Action::OpenThread)?;
@@ -232,6 +232,9 @@ impl Services {
             return Err(ServiceError::Internal("a vote with somebody else's proof".to_owned()));
         }
         text_rule(&ballot.comment, 0, 5_000, true).map_err(|m| ServiceError::field("comment", m))?;
+        if ballot.choice == Choice::Approve {
+            self.check_shown(actor, number, stage).await?;
+        }
         let mut change = self.change(actor, number, Lock::Gates).await?;
         let facts = change.facts(stage)?;
         let Ballot { choice, seen, comment, acknowledged } = ballot;
@@ -272,6 +275,34 @@ impl Services {
         Ok(vote.id)
     }
 
+    /// Nothing can be approved that was not shown. Asked before the lock: files never change, and with another file the
+    /// evidence is another one, which the vote is refused for.
+    async fn check_shown(
+        &self,
+        actor: &Actor,
+        number: TicketNumber,
+        stage: &str,
+    ) -> Result<(), ServiceError> {
+        let dossier = self.dossier(actor, number).await?;
+        let record = dossier.stage(stage).ok_or(ServiceError::NotFound("stage"))?;
+        let missing = self.to_download(record, actor.person).await?;
+        let missing: Vec<String> = missing
+            .iter()
+            .filter(|(_, downloaded)| !downloaded)
+            .map(|(file, _)| format!("{} v{}", file.kind.label(), file.version))
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(ServiceError::conflict(
+            "not-shown",
+            format!(
+                "Nothing can be approved that was not shown. No page shows all of {}: download it and read it first.",
+                missing.join(", ")
+            ),
+        ))
+    }
+
     /// Every post of a stage's threads.
     pub async fn posts(
         &self,
@@ -279,5 +310,35 @@ impl Services {
     ) -> Result<Vec<artifacts::Post>, ServiceError> {
         let mut read = self.db.glance().await?;
         Ok(artifacts::posts(&mut read, stage).await?)
+    }
+}
+
+/// What a thread on a line is about: the statement that the line is part of if it is short, else the line.
+fn quote(text: &str, line: i64, sql: bool) -> Option<String> {
+    let at = usize::try_from(line).ok()?.checked_sub(1)?;
+    let whole = text.split('\n').nth(at)?;
+    let wanted = u32::try_from(line).ok()?;
+    let mut statements = statements(text, Dialect::likely(text));
+    let statement = statements.find(|one| one.last_line >= wanted).filter(|one| sql && one.line <= wanted);
+    let short = statement.map(|one| one.text()).filter(|text| text.chars().nth(excerpt::MAX).is_none());
+    Some(excerpt::excerpt(short.unwrap_or(whole)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_quotes_the_statement_or_the_line() {
+        let long = format!("INSERT INTO a VALUES\n{}  (2);\n", "  (1),\n".repeat(100));
+        let text = format!("-- first\nUPDATE a\n   SET b = 1;\n\n{long}");
+        assert_eq!(quote(&text, 1, true).as_deref(), Some("-- first"));
+        assert_eq!(quote(&text, 3, true).as_deref(), Some("UPDATE a\n   SET b = 1"));
+        assert_eq!(quote(&text, 3, false).as_deref(), Some("SET b = 1;"));
+        assert_eq!(quote(&text, 7, true).as_deref(), Some("(1),"));
+        assert_eq!(quote(&text, 4, true).as_deref(), Some(""));
+        for beyond in [0, -1, 1_000] {
+            assert_eq!(quote(&text, beyond, true), None);
+        }
     }
 }

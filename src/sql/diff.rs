@@ -1,20 +1,28 @@
 //! Differences between two texts, line by line, byte for byte.
+//!
+//! Lines are numbered from 0 in here. Only LF ends a line: a CR is part of its text. What is compared are bytes, so a file
+//! that is no text has a difference too.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use similar::{Algorithm, DiffOp, TextDiff};
+use similar::{Algorithm, DiffOp, capture_diff_slices_deadline};
+
+#[path = "diff_unified.rs"]
+mod unified;
 
 /// Time the search for a small difference may take; what it has not matched by then counts as changed.
 pub const TIME_LIMIT: Duration = Duration::from_millis(500);
 
 /// Lines a side may have.
-pub const MAX_LINES: usize = 500_000;
+pub const MAX_LINES: usize = 1_000_000;
+
+/// How far a change is moved to where a reader would cut, in lines.
+const FARTHEST_SLIDE: u32 = 200;
 
 /// Where a line is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tag {
     /// On both sides.
     Equal,
@@ -24,41 +32,6 @@ pub enum Tag {
     Insert,
 }
 
-/// One line. Only LF ends a line: a CR is part of its text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Row<'a> {
-    pub tag: Tag,
-    /// Its number on the old side, counted from 1.
-    pub old_line: Option<u32>,
-    pub new_line: Option<u32>,
-    /// Without the LF.
-    pub text: &'a str,
-    /// Whether an LF ends it; only a text's last line may have none.
-    pub ended: bool,
-}
-
-/// Changed lines with some equal ones around them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hunk {
-    /// First line on the old side, counted from 1; with `old_lines` 0 the line before, as in a unified diff.
-    pub old_start: u32,
-    pub old_lines: u32,
-    pub new_start: u32,
-    pub new_lines: u32,
-    /// The rows of the hunk, in [`LineDiff::rows`].
-    pub rows: Range<usize>,
-}
-
-/// Every line of both sides, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LineDiff<'a> {
-    pub rows: Vec<Row<'a>>,
-    /// The time limit was hit: the difference is true, but larger than it need be.
-    pub coarse: bool,
-    pub added: u32,
-    pub removed: u32,
-}
-
 /// A side has more lines than are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a text of {lines} lines is too long to compare line by line (at most {MAX_LINES})")]
@@ -66,161 +39,368 @@ pub struct TooManyLines {
     pub lines: usize,
 }
 
-/// The difference between two texts.
+/// Where the lines of a text begin. An empty text has none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lines {
+    /// The first byte of each line, and the length of the text.
+    starts: Vec<u32>,
+    /// Whether an LF ends the last line.
+    ended: bool,
+}
+
+impl Lines {
+    /// Finds the lines.
+    ///
+    /// # Errors
+    /// When there are more than [`MAX_LINES`], or 4 GiB.
+    pub fn of(text: &[u8]) -> Result<Self, TooManyLines> {
+        let ends = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+        let mut starts = vec![0];
+        for end in ends {
+            if starts.len() > MAX_LINES + 1 {
+                break;
+            }
+            starts.push(number(end));
+        }
+        let ended = text.last() == Some(&b'\n');
+        if !text.is_empty() && !ended {
+            starts.push(number(text.len()));
+        }
+        if starts.len() > MAX_LINES + 1 || u32::try_from(text.len()).is_err() {
+            let lines = text.split(|byte| *byte == b'\n').count() - usize::from(ended);
+            return Err(TooManyLines { lines });
+        }
+        Ok(Self { starts, ended })
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        number(self.starts.len().saturating_sub(1))
+    }
+
+    /// The bytes of a line, its LF included; none for a line that is not there.
+    #[must_use]
+    pub fn whole(&self, line: u32) -> Range<usize> {
+        let at = |line: usize| self.starts.get(line).map(|start| *start as usize);
+        let line = line as usize;
+        at(line).zip(at(line + 1)).map_or(0..0, |(start, end)| start..end)
+    }
+
+    /// Whether an LF ends the line; only a text's last line may have none.
+    #[must_use]
+    pub fn is_ended(&self, line: u32) -> bool {
+        self.ended || line + 1 < self.count()
+    }
+
+    /// The bytes of a line without its LF.
+    #[must_use]
+    pub fn span(&self, line: u32) -> Range<usize> {
+        let whole = self.whole(line);
+        let end = whole.end - usize::from(!whole.is_empty() && self.is_ended(line));
+        whole.start..end
+    }
+
+    /// The line that a byte is on.
+    #[must_use]
+    pub fn line_of(&self, byte: usize) -> u32 {
+        let after = self.starts.partition_point(|start| *start as usize <= byte);
+        number(after.saturating_sub(1)).min(self.count().saturating_sub(1))
+    }
+
+    /// Bytes that this takes in memory.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.starts.len() * size_of::<u32>()
+    }
+}
+
+/// Lines of the old side that gave way to lines of the new one; one of both may be empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub old: Range<u32>,
+    pub new: Range<u32>,
+}
+
+/// What follows what, from the first line to the last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stretch {
+    /// As many lines, the same on both sides.
+    Same { old: u32, new: u32, lines: u32 },
+    /// The change with this index.
+    Changed(usize),
+}
+
+/// One line of the difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub tag: Tag,
+    pub old: Option<u32>,
+    pub new: Option<u32>,
+}
+
+/// Changed lines with some equal ones around them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hunk {
+    pub old: Range<u32>,
+    pub new: Range<u32>,
+    /// Which changes.
+    pub changes: Range<usize>,
+}
+
+/// Every line of both sides, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineDiff {
+    pub old: Lines,
+    pub new: Lines,
+    /// In order; between two of them is at least one line that is the same.
+    pub changes: Vec<Change>,
+    /// The time limit was hit: the difference is true, but may be larger than it need be.
+    pub coarse: bool,
+}
+
+/// The difference between two texts. `limit` is for the search; the rest is linear.
 ///
 /// # Errors
 /// When a side has more than [`MAX_LINES`] lines.
-pub fn diff<'a>(old: &'a str, new: &'a str) -> Result<LineDiff<'a>, TooManyLines> {
-    let (old, new) = (lines(old)?, lines(new)?);
-    let found =
-        TextDiff::configure().algorithm(Algorithm::Patience).timeout(TIME_LIMIT).diff_slices(&old, &new);
-    let mut rows = Vec::with_capacity(old.len().max(new.len()));
-    for op in found.ops() {
-        if let DiffOp::Equal { old_index, new_index, len } = *op {
-            for i in 0..len {
-                rows.extend(row(&old, Some(old_index + i), Some(new_index + i)));
-            }
-        } else {
-            rows.extend(op.old_range().filter_map(|i| row(&old, Some(i), None)));
-            rows.extend(op.new_range().filter_map(|i| row(&new, None, Some(i))));
+pub fn diff(old: &[u8], new: &[u8], limit: Duration) -> Result<LineDiff, TooManyLines> {
+    let (old_lines, new_lines) = (Lines::of(old)?, Lines::of(new)?);
+    let (old_ids, new_ids) = name(old, &old_lines, new, &new_lines);
+    let deadline = Instant::now() + limit;
+    let matches = matching(&old_ids, &new_ids, deadline);
+    let coarse = Instant::now() > deadline;
+    let mut changes = changes(&matches, &old_ids, &new_ids);
+    for at in 0..changes.len() {
+        let before =
+            at.checked_sub(1).and_then(|at| changes.get(at)).map_or((0, 0), |c| (c.old.end, c.new.end));
+        let after = changes
+            .get(at + 1)
+            .map_or((number(old_ids.len()), number(new_ids.len())), |c| (c.old.start, c.new.start));
+        let Some(change) = changes.get_mut(at) else { break };
+        // A line that is the same must stay on either side, or two changes would touch.
+        let room = (change.new.start - before.1, after.1 - change.new.end);
+        let (first, last) = (at == 0, after == (number(old_ids.len()), number(new_ids.len())));
+        let room = (room.0.saturating_sub(u32::from(!first)), room.1.saturating_sub(u32::from(!last)));
+        if change.old.is_empty() {
+            slide(&mut change.new, &mut change.old, &new_ids, room, |l| {
+                cut_after(new.get(new_lines.span(l)))
+            });
+        } else if change.new.is_empty() {
+            slide(&mut change.old, &mut change.new, &old_ids, room, |l| {
+                cut_after(old.get(old_lines.span(l)))
+            });
         }
     }
-    let count = |tag| number(rows.iter().filter(|row| row.tag == tag).count());
-    Ok(LineDiff {
-        added: count(Tag::Insert),
-        removed: count(Tag::Delete),
-        coarse: is_coarse(&rows, &old, &new),
-        rows,
-    })
+    Ok(LineDiff { old: old_lines, new: new_lines, changes, coarse })
 }
 
-fn lines(text: &str) -> Result<Vec<&str>, TooManyLines> {
-    let lines = text.bytes().filter(|b| *b == b'\n').count() + 1;
-    if lines > MAX_LINES {
-        return Err(TooManyLines { lines });
-    }
-    Ok(text.split_inclusive('\n').collect())
+/// Numbers instead of lines: the same number, the same bytes.
+fn name(old: &[u8], old_lines: &Lines, new: &[u8], new_lines: &Lines) -> (Vec<u32>, Vec<u32>) {
+    let mut known: HashMap<&[u8], u32> = HashMap::with_capacity(old_lines.starts.len());
+    let mut of = |text, lines| name_side(text, lines, &mut known);
+    (of(old, old_lines), of(new, new_lines))
+}
+
+fn name_side<'a>(text: &'a [u8], lines: &Lines, known: &mut HashMap<&'a [u8], u32>) -> Vec<u32> {
+    let id = |line| {
+        let next = number(known.len());
+        *known.entry(text.get(lines.whole(line)).unwrap_or_default()).or_insert(next)
+    };
+    (0..lines.count()).map(id).collect()
 }
 
 fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
-fn row<'a>(lines: &[&'a str], old: Option<usize>, new: Option<usize>) -> Option<Row<'a>> {
-    let line = lines.get(old.or(new)?)?;
-    Some(Row {
-        tag: match (old, new) {
-            (Some(_), Some(_)) => Tag::Equal,
-            (Some(_), None) => Tag::Delete,
-            _ => Tag::Insert,
-        },
-        old_line: old.map(|i| number(i + 1)),
-        new_line: new.map(|i| number(i + 1)),
-        text: line.strip_suffix('\n').unwrap_or(line),
-        ended: line.ends_with('\n'),
-    })
-}
-
-/// The library doesn't say that its time ran out. It shows: many lines stand on both sides, almost none was matched.
-fn is_coarse(rows: &[Row<'_>], old: &[&str], new: &[&str]) -> bool {
-    let mut counts: HashMap<&str, usize> = HashMap::new();
-    for line in old {
-        *counts.entry(line).or_default() += 1;
-    }
-    let on_both = new.iter().filter(|line| match counts.get_mut(**line) {
-        Some(n) if *n > 0 => {
-            *n -= 1;
-            true
+/// Pairs of lines that are the same, rising on both sides. Lines that one side lacks can't be in a pair, so the search is
+/// made without them: two files that have nothing in common cost nothing, whatever their length.
+fn matching(old: &[u32], new: &[u32], deadline: Instant) -> Vec<(u32, u32)> {
+    let head = old.iter().zip(new).take_while(|(a, b)| a == b).count();
+    let most = old.len().min(new.len()) - head;
+    let tail = old.iter().rev().zip(new.iter().rev()).take(most).take_while(|(a, b)| a == b).count();
+    let kinds = old.iter().chain(new).max().map_or(0, |most| *most as usize + 1);
+    let (mut in_old, mut in_new) = (vec![false; kinds], vec![false; kinds]);
+    let (old_part, new_part) = (head..old.len() - tail, head..new.len() - tail);
+    for (ids, range, seen) in [(old, &old_part, &mut in_old), (new, &new_part, &mut in_new)] {
+        for id in ids.get(range.clone()).unwrap_or_default() {
+            if let Some(seen) = seen.get_mut(*id as usize) {
+                *seen = true;
+            }
         }
-        _ => false,
-    });
-    let (on_both, matched) = (on_both.count(), rows.iter().filter(|r| r.tag == Tag::Equal).count());
-    on_both > 1_000 && matched < on_both / 20
+    }
+    let keep = |ids: &[u32], range: Range<usize>, there: &[bool]| -> (Vec<u32>, Vec<u32>) {
+        range
+            .filter_map(|at| Some((number(at), *ids.get(at)?)))
+            .filter(|(_, id)| there.get(*id as usize) == Some(&true))
+            .unzip()
+    };
+    let (old_at, old_kept) = keep(old, old_part, &in_new);
+    let (new_at, new_kept) = keep(new, new_part, &in_old);
+    let mut pairs: Vec<(u32, u32)> = (0..head).map(|at| (number(at), number(at))).collect();
+    for op in capture_diff_slices_deadline(Algorithm::Patience, &old_kept, &new_kept, Some(deadline)) {
+        if let DiffOp::Equal { old_index, new_index, len } = op {
+            let both =
+                (0..len).filter_map(|i| Some((*old_at.get(old_index + i)?, *new_at.get(new_index + i)?)));
+            pairs.extend(both);
+        }
+    }
+    let tail = (0..tail).rev().map(|back| (number(old.len() - 1 - back), number(new.len() - 1 - back)));
+    pairs.extend(tail);
+    pairs
 }
 
-impl LineDiff<'_> {
+fn changes(pairs: &[(u32, u32)], old: &[u32], new: &[u32]) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let (mut old_at, mut new_at) = (0, 0);
+    let end = (number(old.len()), number(new.len()));
+    for (old, new) in pairs.iter().copied().chain([end]) {
+        if old > old_at || new > new_at {
+            changes.push(Change { old: old_at..old, new: new_at..new });
+        }
+        (old_at, new_at) = (old + 1, new + 1);
+    }
+    changes
+}
+
+/// How good a place after this line is to begin something new: after nothing, an empty line, or the end of a statement.
+fn cut_after(line: Option<&[u8]>) -> u8 {
+    let line = line.unwrap_or_default().trim_ascii_end();
+    match line.last() {
+        None => 3,
+        Some(b';') => 2,
+        Some(_) => 0,
+    }
+}
+
+/// Lines that only one side has may often be counted from another line on: `a b` after `b` is `b a` before it. Of all
+/// such places the one is taken where a reader would cut, the last of several that are as good.
+fn slide(
+    lines: &mut Range<u32>,
+    other: &mut Range<u32>,
+    ids: &[u32],
+    (up, down): (u32, u32),
+    cut_after: impl Fn(u32) -> u8,
+) {
+    let same = |a: u32, b: u32| ids.get(a as usize).is_some_and(|id| ids.get(b as usize) == Some(id));
+    let (mut start, mut end, mut left) = (lines.start, lines.end, up.min(FARTHEST_SLIDE));
+    while left > 0 && start > 0 && same(start - 1, end - 1) {
+        (start, end, left) = (start - 1, end - 1, left - 1);
+    }
+    let lowest = lines.start + down.min(FARTHEST_SLIDE);
+    let mut best = (0, lines.start);
+    let mut seen = false;
+    loop {
+        let weight = if start == 0 { 3 } else { cut_after(start - 1) };
+        if !seen || weight >= best.0 {
+            best = (weight, start);
+            seen = true;
+        }
+        if start >= lowest || !same(start, end) {
+            break;
+        }
+        (start, end) = (start + 1, end + 1);
+    }
+    let length = lines.end - lines.start;
+    let at = (other.start + best.1) - lines.start;
+    *lines = best.1..best.1 + length;
+    *other = at..at;
+}
+
+impl LineDiff {
     /// Whether both sides are the same, byte for byte.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.added == 0 && self.removed == 0
+        self.changes.is_empty()
+    }
+
+    /// Lines that only the new side has.
+    #[must_use]
+    pub fn added(&self) -> u32 {
+        self.changes.iter().map(|change| change.new.end - change.new.start).sum()
+    }
+
+    /// Lines that only the old side has.
+    #[must_use]
+    pub fn removed(&self) -> u32 {
+        self.changes.iter().map(|change| change.old.end - change.old.start).sum()
+    }
+
+    /// The whole difference, in order.
+    pub fn stretches(&self) -> impl Iterator<Item = Stretch> + '_ {
+        let end = Change { old: self.old.count()..0, new: self.new.count()..0 };
+        let all = self.changes.iter().cloned().map(Some).chain([None]);
+        let (mut old, mut new) = (0, 0);
+        all.enumerate().flat_map(move |(at, change)| {
+            let last = change.is_none();
+            let change = change.unwrap_or_else(|| end.clone());
+            let same = Stretch::Same { old, new, lines: change.new.start - new };
+            (old, new) = (change.old.end, change.new.end);
+            let same = Some(same).filter(|s| !matches!(s, Stretch::Same { lines: 0, .. }));
+            same.into_iter().chain((!last).then_some(Stretch::Changed(at)))
+        })
+    }
+
+    /// Where a line of the old side is on the new one, if it is there still.
+    #[must_use]
+    pub fn follow(&self, line: u32) -> Option<u32> {
+        if line >= self.old.count() {
+            return None;
+        }
+        let after = self.changes.partition_point(|change| change.old.start <= line);
+        match after.checked_sub(1).and_then(|at| self.changes.get(at)) {
+            None => Some(line),
+            Some(change) if line < change.old.end => None,
+            Some(change) => Some(change.new.end + (line - change.old.end)),
+        }
     }
 
     /// The changes, each with up to `context` equal lines before and after; near ones are joined.
     #[must_use]
-    pub fn hunks(&self, context: usize) -> Vec<Hunk> {
-        let mut spans: Vec<Range<usize>> = Vec::new();
-        for (i, _) in self.rows.iter().enumerate().filter(|(_, row)| row.tag != Tag::Equal) {
-            let (from, to) = (i.saturating_sub(context), i.saturating_add(context).saturating_add(1));
-            let to = to.min(self.rows.len());
-            match spans.last_mut() {
-                Some(last) if from <= last.end => last.end = to,
-                _ => spans.push(from..to),
+    pub fn hunks(&self, context: u32) -> Vec<Hunk> {
+        let mut hunks: Vec<Hunk> = Vec::new();
+        for (at, change) in self.changes.iter().enumerate() {
+            let lead = context.min(change.old.start).min(change.new.start);
+            let rest = (self.old.count() - change.old.end).min(self.new.count() - change.new.end);
+            let trail = context.min(rest);
+            let (old, new) = (
+                change.old.start - lead..change.old.end + trail,
+                change.new.start - lead..change.new.end + trail,
+            );
+            match hunks.last_mut() {
+                Some(last) if old.start <= last.old.end && new.start <= last.new.end => {
+                    (last.old.end, last.new.end) = (old.end, new.end);
+                    last.changes.end = at + 1;
+                }
+                _ => hunks.push(Hunk { old, new, changes: at..at + 1 }),
             }
-        }
-        let (mut old, mut new, mut at) = (0_u32, 0_u32, 0_usize);
-        let mut hunks = Vec::with_capacity(spans.len());
-        for span in spans {
-            let (skipped_old, skipped_new) = self.sides(at..span.start);
-            (old, new) = (old + skipped_old, new + skipped_new);
-            let (old_lines, new_lines) = self.sides(span.clone());
-            hunks.push(Hunk {
-                old_start: old + u32::from(old_lines > 0),
-                old_lines,
-                new_start: new + u32::from(new_lines > 0),
-                new_lines,
-                rows: span.clone(),
-            });
-            (old, new, at) = (old + old_lines, new + new_lines, span.end);
         }
         hunks
     }
 
-    /// How many of these rows are on the old and on the new side.
-    fn sides(&self, rows: Range<usize>) -> (u32, u32) {
-        let rows = self.rows.get(rows).unwrap_or_default();
-        let count = |tag| number(rows.iter().filter(|row| row.tag != tag).count());
-        (count(Tag::Insert), count(Tag::Delete))
+    /// The lines of a hunk.
+    pub fn rows<'a>(&'a self, hunk: &Hunk) -> impl Iterator<Item = Row> + 'a {
+        let end = Change { old: hunk.old.end..hunk.old.end, new: hunk.new.end..hunk.new.end };
+        let changes = self.changes.get(hunk.changes.clone()).unwrap_or_default();
+        let (mut old, mut new) = (hunk.old.start, hunk.new.start);
+        changes.iter().cloned().chain([end]).flat_map(move |change| {
+            let same = (old..change.old.start).zip(new..change.new.start).map(|(old, new)| Row {
+                tag: Tag::Equal,
+                old: Some(old),
+                new: Some(new),
+            });
+            (old, new) = (change.old.end, change.new.end);
+            let gone = change.old.map(|old| Row { tag: Tag::Delete, old: Some(old), new: None });
+            let come = change.new.map(|new| Row { tag: Tag::Insert, old: None, new: Some(new) });
+            same.chain(gone).chain(come)
+        })
     }
 
-    /// A unified diff that `patch` and `git apply` take; empty if nothing differs.
+    /// Bytes that this takes in memory.
     #[must_use]
-    pub fn unified(&self, old_name: &str, new_name: &str, context: usize) -> String {
-        let mut out = String::new();
-        if self.is_empty() {
-            return out;
-        }
-        let _ = writeln!(out, "--- {}\n+++ {}", file_name(old_name), file_name(new_name));
-        for hunk in self.hunks(context) {
-            let (old, new) = (side(hunk.old_start, hunk.old_lines), side(hunk.new_start, hunk.new_lines));
-            let _ = writeln!(out, "@@ -{old} +{new} @@");
-            for row in self.rows.get(hunk.rows).unwrap_or_default() {
-                out.push(match row.tag {
-                    Tag::Equal => ' ',
-                    Tag::Delete => '-',
-                    Tag::Insert => '+',
-                });
-                out.push_str(row.text);
-                out.push('\n');
-                if !row.ended {
-                    out.push_str("\\ No newline at end of file\n");
-                }
-            }
-        }
-        out
+    pub fn weight(&self) -> usize {
+        self.old.weight() + self.new.weight() + self.changes.len() * size_of::<Change>()
     }
-}
-
-fn side(start: u32, lines: u32) -> String {
-    if lines == 1 { start.to_string() } else { format!("{start},{lines}") }
-}
-
-/// A name as a header line takes it: no control characters, and a tab after one with blanks, as git does.
-fn file_name(name: &str) -> String {
-    let mut name: String = name.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
-    if name.contains(' ') {
-        name.push('\t');
-    }
-    name
 }
 
 #[cfg(test)]

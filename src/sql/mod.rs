@@ -5,21 +5,27 @@
 
 mod analyse;
 pub mod classify;
+pub mod colour;
 mod comments;
 pub mod dialect;
 pub mod diff;
+pub mod effect;
 pub mod excerpt;
 pub mod findings;
 pub mod hidden;
 pub mod lex;
 mod lookalike;
+pub mod moved;
 pub mod normalise;
+pub mod outline;
 mod rebuild;
 mod rules;
 mod rules_alter;
 mod rules_other;
 mod script;
+pub mod shown;
 pub mod split;
 mod types;
 pub mod undo;
 mod verbs;
+pub mod words;

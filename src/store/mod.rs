@@ -22,6 +22,7 @@ pub mod listing;
 pub mod migrate;
 pub mod policies;
 pub mod query;
+pub mod readings;
 pub mod row;
 pub mod runs;
 pub mod sessions;

@@ -29,6 +29,7 @@ use crate::domain::id::{
     ApiTokenId, ApplicationId, ApplyTokenId, ArtifactId, EnvironmentId, FindingId, FreezeId, IncidentId,
     PersonId, PolicyVersionId, RunId, SessionId, StageId, ThreadId, TicketId, TicketNumber, UserId, VoteId,
 };
+use crate::domain::reading::How;
 use crate::domain::run::{Direction, Health, Method, RunStatus, TokenState};
 use crate::domain::ticket::{TicketKind, TicketOutcome, TicketState};
 use crate::domain::time::Timestamp;
@@ -108,7 +109,7 @@ macro_rules! text_enum {
 }
 
 text_enum! {
-    ArtifactKind, Choice, Direction, Health, Method, Role, RunStatus, Severity, TicketKind, TicketOutcome, TicketState,
+    ArtifactKind, Choice, Direction, Health, How, Method, Role, RunStatus, Severity, TicketKind, TicketOutcome, TicketState,
     TokenState,
 }
 

@@ -30,6 +30,8 @@ pub enum Crumb {
     /// What a visitor's forms are tied to.
     Visitor,
     Theme,
+    /// Whether differences are shown side by side.
+    View,
     /// What the last form has to say on the next page.
     Flash,
 }
@@ -43,6 +45,8 @@ impl Crumb {
             (Self::Visitor, false) => "csvisitor",
             (Self::Theme, true) => "__Host-cstheme",
             (Self::Theme, false) => "cstheme",
+            (Self::View, true) => "__Host-csview",
+            (Self::View, false) => "csview",
             (Self::Flash, true) => "__Host-csflash",
             (Self::Flash, false) => "csflash",
         }

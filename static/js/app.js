@@ -40,3 +40,6 @@ if (countdowns.length > 0) {
     }
   }, 60000);
 }
+
+// A page may name one more file of its own, such as the keys of a difference.
+for (const part of document.querySelectorAll("[data-module]")) import(part.dataset.module);

@@ -13,3 +13,6 @@ mod runbook;
 
 #[cfg(test)]
 mod pages;
+
+#[cfg(test)]
+mod review;

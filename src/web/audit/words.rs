@@ -36,6 +36,8 @@ pub(super) fn what(kind: &str) -> String {
     let words = match kind {
         "api-token.created" => "made an API token",
         "api-token.revoked" => "revoked an API token",
+        "artifact.downloaded" => "downloaded an artifact",
+        "artifact.read" => "marked an artifact as read",
         "artifact.uploaded" => "uploaded an artifact",
         "checklist.attested" => "ticked a checklist item",
         "finding.accepted" => "accepted a finding",

@@ -145,6 +145,8 @@ pub fn thread(stage: &Judged, reader: &Actor, thread: &artifact::Thread, said: &
         may_resolve: may(&Action::SettleThread { thread: thread.id, resolve: true }),
         may_reopen: may(&Action::SettleThread { thread: thread.id, resolve: false }),
         reply: Input::default(),
+        back: String::new(),
+        quote: Some(thread.quote.trim().to_owned()).filter(|quote| !quote.is_empty()),
     }
 }
 
@@ -160,5 +162,9 @@ pub fn new_thread(stage: &Judged, reader: &Actor) -> Option<NewThread> {
     let file = stage.facts.this.newest(ArtifactKind::UpgradeSql)?;
     stage.may(reader, &Action::OpenThread).ok()?;
     let version = u32::try_from(file.version).ok()?;
-    Some(NewThread { about: Some((file.kind.as_str().to_owned(), version, 1)), text: Input::default() })
+    Some(NewThread {
+        about: Some((file.kind.as_str().to_owned(), version, 1)),
+        text: Input::default(),
+        back: String::new(),
+    })
 }

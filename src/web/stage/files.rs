@@ -1,22 +1,25 @@
 //! One file of a stage: uploading a version, reading it with line numbers, taking it away.
 
+use std::ops::Range;
+
 use axum::extract::State;
 use serde::Deserialize;
 
 use super::{Scene, download, media};
 use crate::domain::artifact::{Artifact, ArtifactFacts, ArtifactKind};
 use crate::domain::id::TicketNumber;
+use crate::domain::reading::{self, How};
 use crate::domain::transition::Action as Act;
 use crate::domain::user::Actor;
 use crate::service::ServiceError;
 use crate::service::artifacts::Upload as NewFile;
+use crate::service::diff::shown::{conceals, extent};
 use crate::web::extract::{Path, Query, StageName};
 use crate::web::present::{self, Judged, review};
 use crate::web::session::Reader;
 use crate::web::upload::Upload;
-use crate::web::view::code::{self, FileLine, LineNote};
+use crate::web::view::code::{Code, FileLine, LineNote};
 use crate::web::view::format::{Dig, Time, bytes, plural};
-use crate::web::view::forms::Input;
 use crate::web::view::pages::files::{ArtifactPage, VersionRow};
 use crate::web::view::parts::{Empty, Note};
 use crate::web::view::prose::Prose;
@@ -25,23 +28,14 @@ use crate::web::view::state::State as Lamp;
 use crate::web::view::work::Action;
 use crate::web::{Failure, Page, WebState, paths, respond};
 
-/// More of a file than this is not shown, in lines; it is downloaded instead.
-const MOST_LINES: usize = 20_000;
-
-/// The same, in bytes.
-const MOST_BYTES: i64 = 1024 * 1024;
-
 /// Lines that a page shows at once.
-const PART: usize = 2_000;
+const PART: usize = 1_000;
 
-/// Whether a page can't show the whole file.
-pub(super) fn too_large(file: &Artifact) -> bool {
-    let lines = match &file.facts {
-        ArtifactFacts::Sql(sql) => usize::try_from(sql.lines).unwrap_or(usize::MAX),
-        _ => 0,
-    };
-    file.bytes > MOST_BYTES || lines > MOST_LINES
-}
+/// Findings beside one line; the others are on the stage's page.
+const MOST_BESIDE: usize = 6;
+
+/// What the lines of a page may take, in bytes.
+const PART_BYTES: usize = 240 * 1024;
 
 /// `…/artifacts/KIND?version=N`.
 pub(super) fn href(stage: &Judged, file: &Artifact) -> String {
@@ -108,6 +102,10 @@ pub(super) async fn raw(
 ) -> Page {
     let kind = kind_named(&kind)?;
     let (file, bytes) = site.services.artifact(reader.actor(), number, &stage, kind, asked.version).await?;
+    if kind.is_evidence() {
+        // Nothing is approved that was not shown; of a file that no page shows whole, this is the proof.
+        site.services.mark(reader.actor(), number, &stage, (kind, file.version), How::Downloaded).await?;
+    }
     Ok(download(&file.filename, media(kind), bytes))
 }
 
@@ -126,11 +124,9 @@ pub(super) async fn show(
         Some(version) => judged.facts.this.artifacts.iter().find(|a| a.kind == kind && a.version == version),
     };
     let file = file.ok_or(ServiceError::NotFound("file"))?;
-    let text = if too_large(file) {
-        None
-    } else {
-        String::from_utf8(site.services.bytes_of(file.sha256).await?.into()).ok()
-    };
+    let small = reading::is_small(file);
+    let text =
+        if small { String::from_utf8(site.services.bytes_of(file.sha256).await?.into()).ok() } else { None };
     let said = super::remarks::said(&site, judged).await?;
     let threads = judged.facts.this.threads.iter().filter(|thread| thread.artifact == file.id);
     let threads = threads.map(|thread| review::thread(judged, reader.actor(), thread, &said)).collect();
@@ -151,9 +147,9 @@ pub(super) async fn show(
         actions: actions(judged, file),
         alerts,
         lines: shown.lines,
-        no_lines: if too_large(file) {
-            let limit = bytes(u64::try_from(MOST_BYTES).unwrap_or_default());
-            let text = format!("More than {limit} or {MOST_LINES} lines. Download it to read it.");
+        no_lines: if !small {
+            let limit = bytes(u64::try_from(reading::MOST_BYTES).unwrap_or_default());
+            let text = format!("More than {limit} or {} lines. Download it to read it.", reading::MOST_LINES);
             Empty::new("download", "This file is too large for a page.", text)
         } else {
             Empty::new("file-diff", "This file is not shown.", "It is not text. Download it to look at it.")
@@ -187,18 +183,33 @@ impl Shown {
         let Some(text) = text else {
             return Self { lines: Vec::new(), hidden: None, next: None, note: String::new() };
         };
-        let all: Vec<_> = code::lines(text).collect();
-        let parts = all.len().div_ceil(PART).max(1);
+        let all: Vec<&str> = text
+            .split_inclusive('\n')
+            .map(|line| line.strip_suffix('\n').map_or(line, |cut| cut.strip_suffix('\r').unwrap_or(cut)))
+            .collect();
+        let parts = parts(stage, file, &all);
         // A link to a line finds it, in whichever part it is.
         let wanted =
             line.and_then(|line| usize::try_from(line).ok()).filter(|line| (1..=all.len()).contains(line));
-        let part = wanted.map_or(part, |line| (line - 1) / PART + 1).clamp(1, parts);
-        let hidden = all.iter().filter(|line| line.has_hidden()).count() as u64;
+        let found = wanted.and_then(|line| parts.iter().position(|part| part.contains(&(line - 1))));
+        let part = found.map_or(part, |found| found + 1).clamp(1, parts.len().max(1));
+        let hidden = all.iter().filter(|line| line.contains(conceals)).count() as u64;
         let count = all.len();
-        let first = (part - 1) * PART;
-        let lines = all.into_iter().enumerate().skip(first).take(PART).map(|(at, code)| {
-            let number = u32::try_from(at + 1).unwrap_or(u32::MAX);
-            FileLine { number, code, notes: notes(stage, reader, file, number) }
+        let shown = parts.get(part - 1).cloned().unwrap_or(0..0);
+        let (first, last, parts) = (shown.start, shown.end, parts.len());
+        let lines = all.get(shown).unwrap_or_default().iter().zip(first + 1..).map(|(line, number)| {
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            let (extent, _) = extent(line.as_bytes());
+            let mut notes = notes(stage, reader, file, number);
+            if extent < line.len() {
+                let size = bytes(line.len() as u64);
+                notes.push(LineNote {
+                    state: Lamp::Who,
+                    title: format!("This line is {size} long and is cut here"),
+                    text: "Download the file to read all of it.".into(),
+                });
+            }
+            FileLine { number, code: Code::line(&line[..extent]), notes }
         });
         Self {
             lines: lines.collect(),
@@ -212,29 +223,53 @@ impl Shown {
                 )
             }),
             next: (part < parts).then_some(part + 1),
-            note: format!("Lines {} to {} of {count}", first + 1, count.min(first + PART)),
+            note: format!("Lines {} to {last} of {count}", first + 1),
         }
     }
 }
 
-/// The findings that end on this line.
+/// Stretches of lines that fit a page each.
+fn parts(stage: &Judged, file: &Artifact, lines: &[&str]) -> Vec<Range<usize>> {
+    let mut said = std::collections::HashMap::<i64, usize>::new();
+    for finding in stage.facts.this.findings.iter().filter(|finding| finding.artifact == file.id) {
+        *said.entry(finding.last_line.max(finding.line)).or_default() += 1;
+    }
+    let (mut parts, mut start, mut taken) = (Vec::new(), 0, 0);
+    for (at, line) in lines.iter().enumerate() {
+        let notes =
+            said.get(&i64::try_from(at + 1).unwrap_or(i64::MAX)).copied().unwrap_or(0).min(MOST_BESIDE);
+        let size = 320 + extent(line.as_bytes()).1 + 1_400 * notes;
+        if at > start && (taken + size > PART_BYTES || at - start >= PART) {
+            parts.push(start..at);
+            (start, taken) = (at, 0);
+        }
+        taken += size;
+    }
+    if start < lines.len() {
+        parts.push(start..lines.len());
+    }
+    parts
+}
+
+/// The findings that end on this line, the first of them.
 fn notes(stage: &Judged, reader: &Actor, file: &Artifact, line: u32) -> Vec<LineNote> {
     let findings = stage.facts.this.findings.iter();
     let here = findings.filter(|f| f.artifact == file.id && f.last_line.max(f.line) == i64::from(line));
-    here.map(|finding| {
-        let row = review::finding(stage, reader, finding);
-        let mut text = Prose::from(format!("{} {}", row.why, row.advice));
-        if let Some(accepted) = &finding.accepted {
-            text = text.text(format!(" Accepted by {}: “{}”.", accepted.by_name, accepted.note));
-        }
-        let accepted = if row.accepted.is_some() { ", accepted" } else { "" };
-        LineNote {
-            state: row.state(),
-            title: format!("{}{accepted}: {}", row.severity.word(), row.title),
-            text,
-        }
-    })
-    .collect()
+    here.take(MOST_BESIDE)
+        .map(|finding| {
+            let row = review::finding(stage, reader, finding);
+            let mut text = Prose::from(format!("{} {}", row.why, row.advice));
+            if let Some(accepted) = &finding.accepted {
+                text = text.text(format!(" Accepted by {}: “{}”.", accepted.by_name, accepted.note));
+            }
+            let accepted = if row.accepted.is_some() { ", accepted" } else { "" };
+            LineNote {
+                state: row.state(),
+                title: format!("{}{accepted}: {}", row.severity.word(), row.title),
+                text,
+            }
+        })
+        .collect()
 }
 
 fn summary(stage: &Judged, file: &Artifact) -> Prose {
@@ -305,5 +340,5 @@ fn new_thread(stage: &Judged, reader: &Reader, file: &Artifact, line: Option<u32
     stage.may(reader.actor(), &Act::OpenThread).ok()?;
     let version = u32::try_from(file.version).ok()?;
     let about = Some((file.kind.as_str().to_owned(), version, line.unwrap_or(1)));
-    Some(NewThread { about, text: Input::default() })
+    Some(NewThread { about, ..NewThread::default() })
 }

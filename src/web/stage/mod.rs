@@ -14,17 +14,23 @@ use super::view::shell::{Nav, Shell};
 use super::{Failure, WebState, frame};
 use crate::domain::artifact::ArtifactKind;
 use crate::domain::dossier::Dossier;
+use crate::domain::facts::{Choice, Vote};
 use crate::domain::id::TicketNumber;
+use crate::domain::user::Actor;
 use crate::service::ServiceError;
 
 mod changes;
 mod compare;
 mod decide;
 mod diff;
+mod diff_frame;
 mod evidence;
 mod files;
+mod pieces;
 mod remarks;
 mod run;
+mod sides;
+mod talk;
 mod token;
 
 /// The pages and forms below `/tickets/CHG-1/stages/staging`.
@@ -42,6 +48,7 @@ pub fn routes() -> Router<WebState> {
         .route(&under("/threads/{thread}/resolve"), post(remarks::resolve))
         .route(&under("/threads/{thread}/reopen"), post(remarks::reopen))
         .route(&under("/diff"), get(diff::show))
+        .route(&under("/read"), post(remarks::read))
         .route(&under("/decide"), get(decide::show).post(decide::record))
         .route(&under("/token"), get(token::show).post(token::release))
         .route(&under("/token/revoke"), post(token::revoke))
@@ -84,6 +91,12 @@ impl Scene {
         shell.now = self.stage.now();
         Ok(shell)
     }
+}
+
+/// The reader's last vote here that was not a withdrawal.
+fn own_vote<'a>(stage: &'a Judged, reader: &Actor) -> Option<&'a Vote> {
+    let standing = stage.facts.standing_votes();
+    standing.into_iter().find(|vote| vote.person == reader.person && vote.choice != Choice::Withdraw)
 }
 
 /// What a file of this kind is sent as: never a type that a browser runs.

@@ -8,6 +8,7 @@ use super::{Scene, changes};
 use crate::domain::artifact::ArtifactKind;
 use crate::domain::digest::Digest;
 use crate::domain::id::{FindingId, ThreadId, TicketNumber};
+use crate::domain::reading::How;
 use crate::service::ServiceError;
 use crate::service::review::NewThread;
 use crate::web::extract::{Path, StageName};
@@ -149,6 +150,8 @@ pub(super) struct Open {
     #[serde(default)]
     text: String,
     blocking: Option<bool>,
+    #[serde(default)]
+    back: String,
 }
 
 /// Opens a thread on a line of a file; on the first line of the upgrade SQL where none is named.
@@ -174,14 +177,45 @@ pub(super) async fn open(
         body: sent.text,
     };
     let id = site.services.open_thread(reader.actor(), number, &stage, new).await?;
-    let place = format!("{}#thread-{id}", paths::stage(number, &stage));
-    Ok(respond::see_other_saying(&site, &place, Lamp::Open, "The thread is open."))
+    Ok(to_thread(&site, number, &stage, (id, &sent.back), "The thread is open."))
+}
+
+#[derive(Deserialize)]
+pub(super) struct ReadMark {
+    kind: String,
+    version: i64,
+    #[serde(default)]
+    back: String,
+}
+
+/// Marks a version of a file as read by whoever sends this.
+pub(super) async fn read(
+    State(site): State<WebState>,
+    reader: Reader,
+    Path((number, stage)): Path<(TicketNumber, StageName)>,
+    Form(sent): Form<ReadMark>,
+) -> Page {
+    let kind: ArtifactKind = sent.kind.parse().map_err(|_| ServiceError::NotFound("file"))?;
+    site.services.mark(reader.actor(), number, &stage, (kind, sent.version), How::Read).await?;
+    let place = difference(number, &stage, &sent.back)
+        .unwrap_or_else(|| format!("{}/diff?kind={kind}", paths::stage(number, &stage)));
+    let words = format!("{} v{} is marked as read.", kind.label(), sent.version);
+    Ok(respond::see_other_saying(&site, &place, Lamp::Open, &words))
+}
+
+/// The address of the difference that a form was part of. What a form sends can name nothing but a query.
+fn difference(number: TicketNumber, stage: &StageName, back: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "=&:,-_".contains(c);
+    let lawful = !back.is_empty() && back.len() <= 400 && back.chars().all(plain);
+    lawful.then(|| format!("{}/diff?{back}", paths::stage(number, stage)))
 }
 
 #[derive(Deserialize)]
 pub(super) struct Words {
     #[serde(default)]
     text: String,
+    #[serde(default)]
+    back: String,
 }
 
 type ThreadPath = Path<(TicketNumber, StageName, ThreadId)>;
@@ -194,7 +228,7 @@ pub(super) async fn reply(
     Form(sent): Form<Words>,
 ) -> Page {
     site.services.reply(reader.actor(), number, &stage, thread, &sent.text).await?;
-    Ok(to_thread(&site, number, &stage, thread, "Your reply is recorded."))
+    Ok(to_thread(&site, number, &stage, (thread, &sent.back), "Your reply is recorded."))
 }
 
 /// Resolves a thread, with the note that was typed, if one was.
@@ -204,7 +238,7 @@ pub(super) async fn resolve(
     Path((number, stage, thread)): ThreadPath,
     Form(sent): Form<Words>,
 ) -> Page {
-    settle(&site, &reader, number, &stage, thread, &sent.text, true).await
+    settle(&site, &reader, number, &stage, thread, &sent, true).await
 }
 
 /// Opens a resolved thread again.
@@ -214,7 +248,7 @@ pub(super) async fn reopen(
     Path((number, stage, thread)): ThreadPath,
     Form(sent): Form<Words>,
 ) -> Page {
-    settle(&site, &reader, number, &stage, thread, &sent.text, false).await
+    settle(&site, &reader, number, &stage, thread, &sent, false).await
 }
 
 async fn settle(
@@ -223,9 +257,10 @@ async fn settle(
     number: TicketNumber,
     stage: &StageName,
     thread: ThreadId,
-    text: &str,
+    sent: &Words,
     resolve: bool,
 ) -> Page {
+    let text = &sent.text;
     if !text.trim().is_empty() {
         // Asked first, so that a note is not left behind by somebody who may not settle the thread.
         let scene = Scene::load(site, reader, number, stage).await?;
@@ -235,16 +270,35 @@ async fn settle(
     }
     site.services.settle_thread(reader.actor(), number, stage, thread, resolve).await?;
     let words = if resolve { "The thread is resolved." } else { "The thread is open again." };
-    Ok(to_thread(site, number, stage, thread, words))
+    Ok(to_thread(site, number, stage, (thread, &sent.back), words))
 }
 
 fn to_thread(
     site: &Site,
     number: TicketNumber,
     stage: &StageName,
-    thread: ThreadId,
+    (thread, back): (ThreadId, &str),
     words: &str,
 ) -> axum::response::Response {
-    let place = format!("{}#thread-{thread}", paths::stage(number, stage));
+    let place = difference(number, stage, back).unwrap_or_else(|| paths::stage(number, stage));
+    let place = format!("{place}#thread-{thread}");
     respond::see_other_saying(site, &place, Lamp::Open, words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_leads_back_to_a_difference_and_nowhere_else() {
+        let stage: StageName = serde_json::from_str("\"staging\"").unwrap();
+        let place = |back| difference(TicketNumber(1), &stage, back);
+        assert_eq!(
+            place("kind=upgrade-sql&from=a:1&at=R3").as_deref(),
+            Some("/tickets/CHG-1/stages/staging/diff?kind=upgrade-sql&from=a:1&at=R3")
+        );
+        for wrong in ["", "//evil.example", "a=b#c", "a=%0d", "a b", "a=\r\nSet-Cookie:x"] {
+            assert_eq!(place(wrong), None, "{wrong}");
+        }
+    }
 }

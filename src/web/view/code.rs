@@ -1,59 +1,123 @@
 //! Lines of SQL, logs and policies, with what a reader couldn't see made visible.
 
 use std::fmt;
+use std::fmt::Write as _;
+use std::ops::Range;
 
-use askama::filters::HtmlSafe;
+use askama::filters::{Escaper as _, Html, HtmlSafe};
 
-use super::prose::{Prose, escaped};
+use super::prose::Prose;
 use super::state::State;
+use crate::service::diff::Ink;
+use crate::service::diff::shown::conceals;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Span {
-    Text(String),
-    /// A stretch that differs from the other side of a diff.
-    Changed(String),
-    /// A character that is invisible, or that moves other characters about.
-    Hidden(char),
-}
-
-/// One line of text as a page shows it.
+/// One line of text as a page shows it, escaped by construction.
 #[derive(Clone, Debug, Default)]
 pub struct Code {
-    spans: Vec<Span>,
+    html: String,
+    hidden: bool,
+}
+
+/// What is told of the stretches of a line besides their text; each list in order, without overlaps.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Marks<'a> {
+    pub inks: &'a [(Range<usize>, Ink)],
+    /// What differs from the other side.
+    pub changed: &'a [Range<usize>],
+    /// The element for that: `ins` or `del`.
+    pub element: &'static str,
+}
+
+const fn class(ink: Ink) -> &'static str {
+    match ink {
+        Ink::Keyword => "qk",
+        Ink::Type => "qy",
+        Ink::Text => "qs",
+        Ink::Number => "qn",
+        Ink::Comment => "qc",
+    }
 }
 
 impl Code {
     /// A line without its line ending.
     pub fn line(text: &str) -> Self {
-        Self::default().and(text, false)
+        Self::marked(text.as_bytes(), Marks::default())
     }
 
-    /// Adds a stretch, marked if it is what changed.
-    #[must_use]
-    pub fn and(mut self, text: &str, changed: bool) -> Self {
-        let mut run = String::new();
-        for character in text.chars() {
-            if hidden(character) {
-                self.push(&mut run, changed);
-                self.spans.push(Span::Hidden(character));
-            } else {
-                run.push(character);
-            }
+    /// A line with its stretches marked. Bytes that are no text are shown as such.
+    pub fn marked(line: &[u8], marks: Marks<'_>) -> Self {
+        let mut code = Self { html: String::with_capacity(line.len() + line.len() / 2), hidden: false };
+        let mut inks = marks.inks.iter().peekable();
+        let mut changed = marks.changed.iter().peekable();
+        let (mut open_ink, mut open_change) = (None, false);
+        let mut at = 0;
+        while at < line.len() {
+            while inks.next_if(|(range, _)| range.end <= at).is_some() {}
+            while changed.next_if(|range| range.end <= at).is_some() {}
+            let (next_ink, next_change) = (inks.peek().copied(), changed.peek().copied());
+            let ink = next_ink.filter(|(range, _)| range.start <= at);
+            let change = next_change.filter(|range| range.start <= at);
+            let border = |range: &Range<usize>| if range.start > at { range.start } else { range.end };
+            let ends = [next_ink.map(|(range, _)| border(range)), next_change.map(border)];
+            let end = ends.into_iter().flatten().min().unwrap_or(line.len()).min(line.len());
+            let (ink, change) = (ink.map(|(_, ink)| *ink), change.is_some());
+            code.turn(&mut open_ink, &mut open_change, ink, change, marks.element);
+            code.text(line.get(at..end).unwrap_or_default());
+            at = end;
         }
-        self.push(&mut run, changed);
-        self
+        code.turn(&mut open_ink, &mut open_change, None, false, marks.element);
+        code
     }
 
-    fn push(&mut self, run: &mut String, changed: bool) {
-        if !run.is_empty() {
-            let text = std::mem::take(run);
-            self.spans.push(if changed { Span::Changed(text) } else { Span::Text(text) });
+    /// Ends and begins elements, so that colours lie inside changes.
+    fn turn(
+        &mut self,
+        open_ink: &mut Option<Ink>,
+        open_change: &mut bool,
+        ink: Option<Ink>,
+        change: bool,
+        element: &str,
+    ) {
+        if open_ink.is_some() && (*open_ink != ink || *open_change != change) {
+            self.html.push_str("</span>");
+            *open_ink = None;
+        }
+        if *open_change != change {
+            let _ = write!(self.html, "<{}{element}>", if change { "" } else { "/" });
+            *open_change = change;
+        }
+        if let Some(ink) = ink.filter(|_| *open_ink != ink) {
+            let _ = write!(self.html, "<span class=\"{}\">", class(ink));
+            *open_ink = Some(ink);
+        }
+    }
+
+    fn text(&mut self, bytes: &[u8]) {
+        for chunk in bytes.utf8_chunks() {
+            let mut rest = chunk.valid();
+            while let Some(at) = rest.find(conceals) {
+                let _ = Html.write_escaped_str(&mut self.html, &rest[..at]);
+                let character = rest[at..].chars().next().unwrap_or_default();
+                let _ = write!(self.html, "<span class=\"hid\">U+{:04X}</span>", u32::from(character));
+                self.hidden = true;
+                rest = &rest[at + character.len_utf8()..];
+            }
+            let _ = Html.write_escaped_str(&mut self.html, rest);
+            for byte in chunk.invalid() {
+                let _ = write!(self.html, "<span class=\"hid\">0x{byte:02X}</span>");
+                self.hidden = true;
+            }
         }
     }
 
     /// Whether the line holds a character that can't be seen.
-    pub fn has_hidden(&self) -> bool {
-        self.spans.iter().any(|span| matches!(span, Span::Hidden(_)))
+    pub const fn has_hidden(&self) -> bool {
+        self.hidden
+    }
+
+    /// Bytes that this takes of a page.
+    pub fn size(&self) -> usize {
+        self.html.len()
     }
 }
 
@@ -64,34 +128,9 @@ pub fn lines(text: &str) -> impl Iterator<Item = Code> {
         .map(Code::line)
 }
 
-/// Characters that are invisible, reorder their neighbours, or pass for a plain space.
-fn hidden(character: char) -> bool {
-    matches!(
-        character,
-        '\u{0}'..='\u{8}' | '\u{a}'..='\u{1f}' | '\u{7f}'..='\u{a0}' | '\u{ad}' | '\u{34f}' | '\u{61c}'
-            | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180e}'
-            | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{205f}'..='\u{206f}'
-            | '\u{3000}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-            | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
-    )
-}
-
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for span in &self.spans {
-            match span {
-                Span::Text(text) => escaped(f, text)?,
-                Span::Changed(text) => {
-                    f.write_str("<mark>")?;
-                    escaped(f, text)?;
-                    f.write_str("</mark>")?;
-                }
-                Span::Hidden(character) => {
-                    write!(f, "<span class=\"hid\">U+{:04X}</span>", u32::from(*character))?;
-                }
-            }
-        }
-        Ok(())
+        f.write_str(&self.html)
     }
 }
 
@@ -114,6 +153,11 @@ impl Change {
         }
     }
 
+    /// The element for the words that changed.
+    pub const fn element(self) -> &'static str {
+        if matches!(self, Self::Removed) { "del" } else { "ins" }
+    }
+
     /// The sign beside the line.
     pub const fn sign(self) -> &'static str {
         match self {
@@ -127,8 +171,8 @@ impl Change {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Same => "",
-            Self::Added => "added: ",
-            Self::Removed => "removed: ",
+            Self::Added => " added",
+            Self::Removed => " removed",
         }
     }
 }
@@ -197,8 +241,14 @@ mod tests {
     }
 
     #[test]
-    fn changed_words_are_marked_and_escaped() {
-        let code = Code::default().and("a < ", false).and("<b>", true);
-        assert_eq!(code.to_string(), "a &#60; <mark>&#60;b&#62;</mark>");
+    fn colours_lie_inside_changes_and_everything_is_escaped() {
+        let inks = [(0..3, Ink::Keyword), (6..9, Ink::Text)];
+        let code = Code::marked(b"SET < 'a' <b>", Marks { inks: &inks, changed: &[7..11], element: "ins" });
+        assert_eq!(
+            code.to_string(),
+            "<span class=\"qk\">SET</span> &#60; <span class=\"qs\">&#39;</span><ins><span class=\"qs\">a&#39;</span> \
+             &#60;</ins>b&#62;"
+        );
+        assert_eq!(Code::marked(b"a\xff", Marks::default()).to_string(), "a<span class=\"hid\">0xFF</span>");
     }
 }

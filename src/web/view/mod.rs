@@ -3,6 +3,7 @@
 //! Handlers fill these structs and render them; nothing here reads a request, a clock or the database.
 
 pub mod code;
+pub mod difference;
 pub mod format;
 pub mod forms;
 pub mod pages;

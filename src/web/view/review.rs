@@ -88,6 +88,10 @@ pub struct Thread {
     pub may_resolve: bool,
     pub may_reopen: bool,
     pub reply: Input,
+    /// Where an answer leads back to: the query of the difference it is shown in; empty for the stage's page.
+    pub back: String,
+    /// The statement it is about, where the page does not show that.
+    pub quote: Option<String>,
 }
 
 /// The form that opens a thread.
@@ -96,4 +100,6 @@ pub struct NewThread {
     /// The artifact and line it is about, where the page knows them: kind, version, line.
     pub about: Option<(String, u32, u32)>,
     pub text: Input,
+    /// As for [`Thread::back`].
+    pub back: String,
 }

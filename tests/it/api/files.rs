@@ -135,7 +135,7 @@ crate::on_both_engines! {
         let path = "/tickets/CHG-1/stages/production/diff?kind=upgrade-sql&from=staging:1&to=production:1";
         let unified = portal.call("GET", path).header("accept", "text/x-diff").send().await;
         assert_eq!(unified.header("content-type"), "text/x-diff; charset=utf-8");
-        assert!(unified.text().starts_with("--- staging/v1/upgrade-sql"));
+        assert!(unified.text().starts_with("--- a/upgrade-sql\tstaging v1\n+++ b/upgrade-sql\tproduction v1\n@@ "));
         assert!(unified.text().contains("DEFAULT '3'") && unified.text().contains("DEFAULT '5'"));
         let json = portal.call("GET", path).header("accept", "application/json").send().await.json();
         assert_eq!((&json["added"], &json["removed"]), (&json!(1), &json!(1)));

@@ -5,6 +5,7 @@ mod errors;
 mod forgery;
 mod forms;
 mod headers;
+mod review_pages;
 mod server;
 mod sign_in;
 mod stage_pages;

@@ -278,7 +278,7 @@ on_both_engines! {
         assert!(play.facts("staging").await.this.artifacts.is_empty());
     }
 
-    async fn rule_24_what_no_page_can_show_is_acknowledged_before_it_is_approved(engine: Engine) {
+    async fn rule_24_what_no_page_can_show_is_downloaded_before_it_is_approved(engine: Engine) {
         let play = Play::new(engine).await;
         let mut kit = play.kit("staging");
         kit.upgrade = format!("{}-- {}\n", kit.upgrade, "long ".repeat(220_000));
@@ -289,13 +289,21 @@ on_both_engines! {
         assert!(shown.text.contains("This file is too large for a page.") && !shown.text.contains("id=\"L1\""));
         let place = play.under("staging", "/decide");
         let page = play.daniel.get(&place).await;
-        assert!(page.text.contains("I have downloaded and read Upgrade SQL v1"), "{}", page.text);
+        assert!(page.text.contains("Nothing can be approved that was not shown."), "{}", page.text);
+        assert!(page.text.contains("value=\"approve\" disabled>"), "{}", page.text);
         let refused = decide(&play.daniel, &place, &page, &APPROVE).await;
         assert_eq!(refused.status, 409);
+        assert!(refused.text.contains("No page shows all of Upgrade SQL v1"), "{}", refused.text);
         assert!(play.facts("staging").await.this.votes.is_empty());
-        let mut answers = APPROVE.to_vec();
-        answers.push(("downloaded", "true"));
-        let voted = decide(&play.daniel, &place, &page, &answers).await;
+        // Somebody else's download is not this voter's, and the file of another kind is not this file.
+        let raw = |kind: &str| play.under("staging", &format!("/artifacts/{kind}/raw?version=1"));
+        assert_eq!(play.marta.get(&raw("upgrade-sql")).await.status, 200);
+        assert_eq!(play.daniel.get(&raw("downgrade-sql")).await.status, 200);
+        assert_eq!(decide(&play.daniel, &place, &page, &APPROVE).await.status, 409);
+        assert_eq!(play.daniel.get(&raw("upgrade-sql")).await.status, 200);
+        let page = play.daniel.get(&place).await;
+        assert!(page.text.contains("downloaded, <time") && !page.text.contains("id=\"unseen\""), "{}", page.text);
+        let voted = decide(&play.daniel, &place, &page, &APPROVE).await;
         assert_eq!(voted.status, 303, "{}", voted.text);
     }
 
@@ -316,13 +324,12 @@ on_both_engines! {
             let row = row.split("</tr>").next().unwrap();
             let code = row.split("<code>").nth(1).unwrap().split("</code>").next().unwrap();
             let line = text_of(code);
-            let line = line.strip_prefix("added: ").or(line.strip_prefix("removed: ")).unwrap_or(&line);
             if !row.starts_with("ins") {
-                left.push_str(line);
+                left.push_str(&line);
                 left.push('\n');
             }
             if !row.starts_with("del") {
-                right.push_str(line);
+                right.push_str(&line);
                 right.push('\n');
             }
         }
@@ -333,7 +340,7 @@ on_both_engines! {
         let patch = play.daniel.get(&format!("{place}&format=patch")).await;
         assert!(patch.header("content-type").starts_with("text/x-diff"));
         assert!(patch.header("content-disposition").starts_with("attachment;"));
-        assert!(patch.text.starts_with("--- staging/v1/") && patch.text.contains("+-- rendered for <production>"), "{}", patch.text);
+        assert!(patch.text.starts_with("--- a/upgrade.sql\tstaging v1\n+++ b/upgrade.sql\tproduction v1\n@@ ") && patch.text.contains("+-- rendered for <production>"), "{}", patch.text);
         assert_eq!(play.daniel.get(&play.under("production", "/diff")).await.status, 200, "what ran before, unless asked");
         let same = play.daniel.get(&play.under("production", "/diff?from=production:1&to=production:1")).await;
         assert!(same.text.contains("The files are the same."));

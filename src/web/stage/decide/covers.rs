@@ -1,10 +1,13 @@
 //! What the decision covers, what its voter should know, and what follows from it, in words.
 
+use jiff::SignedDuration;
+
 use crate::domain::artifact::ArtifactFacts;
 use crate::domain::artifact::ArtifactKind;
 use crate::domain::facts::Vote;
 use crate::domain::gate::GateStatus;
 use crate::domain::user::Actor;
+use crate::service::contents::Rehearsal;
 use crate::web::present::{Judged, gates};
 use crate::web::view::format::{Dig, Time, and, count, duration, plural};
 use crate::web::view::parts::{Fact, Facts, gate_name};
@@ -62,7 +65,7 @@ pub(super) fn covers(stage: &Judged) -> Facts {
 }
 
 /// What is worth knowing before deciding, worst first.
-pub(super) fn know(stage: &Judged, own: Option<&Vote>) -> Vec<Status> {
+pub(super) fn know(stage: &Judged, own: Option<&Vote>, rehearsal: Option<&Rehearsal>) -> Vec<Status> {
     let (facts, record) = (&stage.facts, &stage.facts.this);
     let mut lines = Vec::new();
     let mut say = |state, text: Prose| lines.push(Status::new(state, text));
@@ -84,6 +87,11 @@ pub(super) fn know(stage: &Judged, own: Option<&Vote>) -> Vec<Status> {
         );
     }
     restores(stage, &mut say);
+    if let Some(told) = rehearsal {
+        let took = duration(SignedDuration::from_millis(i64::try_from(told.upgrade_ms).unwrap_or(i64::MAX)));
+        let words = format!("The upgrade took {took} in the rehearsal: no lock was held for longer there.");
+        say(State::Idle, words.into());
+    }
     for gate in stage.report.gates.iter().filter(|gate| gate.status == GateStatus::Waived) {
         let name = gate_name(gate.key.as_str());
         say(

@@ -21,7 +21,7 @@ use crate::secret::password::PlainPassword;
 use crate::service::ServiceError;
 use crate::service::diff::SideName;
 use crate::service::review::Ballot;
-use crate::web::extract::{Path, StageName};
+use crate::web::extract::{Path, Query, StageName};
 use crate::web::forms::Form;
 use crate::web::session::Reader;
 use crate::web::view::forms::{ErrorSummary, Fault, Input};
@@ -39,17 +39,27 @@ pub(super) struct Sent {
     #[serde(default)]
     comment: String,
     acknowledged: Option<bool>,
-    downloaded: Option<bool>,
     password: Option<PlainPassword>,
+}
+
+/// What was chosen on the way here.
+#[derive(Deserialize)]
+pub(super) struct Chosen {
+    decision: Option<String>,
 }
 
 pub(super) async fn show(
     State(site): State<WebState>,
     reader: Reader,
     Path((number, stage)): Path<(TicketNumber, StageName)>,
+    Query(chosen): Query<Chosen>,
 ) -> Page {
     let scene = Scene::load(&site, &reader, number, &stage).await?;
-    respond::page(&draw(&site, &reader, &scene).await?)
+    let mut page = draw(&site, &reader, &scene).await?;
+    if let Some(choice) = chosen.decision.and_then(|word| word.parse::<Choice>().ok()) {
+        page.answers.decision = Input::of(choice.as_str());
+    }
+    respond::page(&page)
 }
 
 /// Records a decision, or shows the form again with what keeps it.
@@ -68,14 +78,6 @@ pub(super) async fn record(
         let fault = ("password", "Your password is needed.");
         return again(&site, &reader, number, &stage, sent, StatusCode::UNPROCESSABLE_ENTITY, fault).await;
     };
-    if choice == Choice::Approve && sent.downloaded != Some(true) {
-        let scene = Scene::load(&site, &reader, number, &stage).await?;
-        if page::unseen(&scene.stage).is_some() && scene.stage.evidence() == sent.evidence_digest {
-            let fault =
-                ("downloaded", "Download the files that are too large for a page, read them, and say so.");
-            return again(&site, &reader, number, &stage, sent, StatusCode::CONFLICT, fault).await;
-        }
-    }
     let ballot = Ballot {
         choice,
         seen: sent.evidence_digest,
@@ -121,6 +123,7 @@ async fn refused(
             Refusal::NothingToWithdraw | Refusal::EvidenceIncomplete(_) => (StatusCode::CONFLICT, "choice"),
             _ => return Err(error.into()),
         },
+        ServiceError::Conflict { code: "not-shown", .. } => (StatusCode::CONFLICT, "choice"),
         ServiceError::Invalid { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "comment"),
         ServiceError::Mismatch { code: "wrong-password", .. } => {
             (StatusCode::UNPROCESSABLE_ENTITY, "password")
@@ -153,7 +156,6 @@ async fn again(
         "password" => &mut page.answers.password,
         "comment" => &mut page.answers.comment,
         "acknowledged" => &mut page.answers.acknowledged,
-        "downloaded" => &mut page.answers.downloaded,
         _ => &mut page.answers.decision,
     };
     input.error = Some(words.to_owned());
@@ -199,7 +201,6 @@ fn kept(sent: &Sent) -> Decision {
         decision: Input::of(sent.decision.clone().unwrap_or_default()),
         comment: Input::of(sent.comment.clone()),
         acknowledged: ticked(sent.acknowledged),
-        downloaded: ticked(sent.downloaded),
         password: Input::default(),
     }
 }
@@ -208,7 +209,7 @@ async fn draw(site: &Site, reader: &Reader, scene: &Scene) -> Result<DecidePage,
     let stage = &scene.stage;
     let record = &stage.facts.this;
     let title = format!("Decide on {} for {}", stage.facts.ticket.number, stage.name());
-    let voted_on = match page::own_vote(stage, reader.actor()) {
+    let voted_on = match super::own_vote(stage, reader.actor()) {
         Some(vote) if vote.evidence != stage.evidence() => {
             let text = site.services.evidence(vote.evidence).await?;
             serde_json::from_str(&text).ok()
@@ -219,6 +220,8 @@ async fn draw(site: &Site, reader: &Reader, scene: &Scene) -> Result<DecidePage,
         rehearsal: site.services.rehearsal(record).await?,
         diff: against_previous(site, reader, scene).await?,
         voted_on,
+        readings: site.services.readings(record.stage.id).await?,
+        to_download: site.services.to_download(record, reader.actor().person).await?,
     };
     let shell = scene.shell(site, reader, title).await?;
     Ok(page::page(shell, &scene.dossier, stage, reader.actor(), &loaded))

@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::covers;
 use crate::domain::artifact::{Artifact, ArtifactKind};
 use crate::domain::checklist;
-use crate::domain::facts::{Choice, Vote};
+use crate::domain::facts::Choice;
+use crate::domain::reading::{self, How, Reading};
 use crate::domain::transition::Action;
 use crate::domain::user::Actor;
 use crate::service::contents::Rehearsal;
@@ -30,12 +31,10 @@ pub(super) struct Loaded {
     pub diff: Option<DiffAnswer>,
     /// The evidence of the reader's own last vote, if it is other than the current one.
     pub voted_on: Option<Value>,
-}
-
-/// The reader's last vote here that was not a withdrawal.
-pub(super) fn own_vote<'a>(stage: &'a Judged, reader: &Actor) -> Option<&'a Vote> {
-    let standing = stage.facts.standing_votes();
-    standing.into_iter().find(|vote| vote.person == reader.person && vote.choice != Choice::Withdraw)
+    /// Who has read which file.
+    pub readings: Vec<Reading>,
+    /// The files that no page shows whole, with whether the reader has downloaded each.
+    pub to_download: Vec<(Artifact, bool)>,
 }
 
 /// Puts the page together.
@@ -49,12 +48,12 @@ pub(super) fn page(
     let facts = &stage.facts;
     let evidence_files = facts.this.evidence_files();
     let artifacts: Vec<SignedArtifact> =
-        evidence_files.iter().map(|file| signed(stage, file, loaded.voted_on.as_ref())).collect();
+        evidence_files.iter().map(|file| signed(stage, reader, file, loaded)).collect();
     let findings =
         present::review::measured(present::review::findings(stage, reader), loaded.rehearsal.as_ref());
     let open = facts.this.findings.iter().filter(|finding| finding.blocks()).count();
     let accepted = facts.this.accepted_findings().count();
-    let standing = own_vote(stage, reader);
+    let standing = crate::web::stage::own_vote(stage, reader);
     let may = |choice, comment| {
         let action = Action::Vote { choice, seen: stage.evidence(), comment, acknowledged: true };
         stage.may(reader, &action).map(drop)
@@ -83,7 +82,7 @@ pub(super) fn page(
         findings_note: format!("{open} blocking, {accepted} accepted"),
         findings,
         no_findings: Empty::new("list-checks", "No finding.", "The analysis does not replace a reader."),
-        know: covers::know(stage, standing),
+        know: covers::know(stage, standing, loaded.rehearsal.as_ref()),
         next: covers::next(stage, reader),
         refused,
         answers: Decision::default(),
@@ -91,7 +90,8 @@ pub(super) fn page(
         may_reject: reject.is_ok(),
         may_withdraw: withdraw.is_ok(),
         acknowledge: acknowledge(stage),
-        acknowledge_unseen: unseen(stage),
+        unseen: unseen(stage, &loaded.to_download),
+        readers: crate::web::stage::diff_frame::readers(stage, &loaded.readings),
         lamps: Lamps { have: stage.report.tally.approvals.len(), need, alone: true },
         signer: reader.name.clone(),
         signer_role: crate::web::frame::roles_text(reader.roles.iter().copied()),
@@ -100,13 +100,24 @@ pub(super) fn page(
     }
 }
 
-fn signed(stage: &Judged, file: &Artifact, voted_on: Option<&Value>) -> SignedArtifact {
+fn signed(stage: &Judged, reader: &Actor, file: &Artifact, loaded: &Loaded) -> SignedArtifact {
     let version = u32::try_from(file.version).unwrap_or(u32::MAX);
+    let now = stage.now();
+    let when = |how| reading::when(&loaded.readings, reader.person, file.id, how);
+    let voted_on = loaded.voted_on.as_ref();
     let before = voted_on.and_then(|seen| changes::file_of(seen, file.kind, &file.filename));
-    let read = if files::too_large(file) {
-        Status::new(State::Who, "too large for a page: download it")
-    } else {
-        match (voted_on, before) {
+    let raw = format!("{}/artifacts/{}/raw?version={}", stage.href(), file.kind, file.version);
+    let large = loaded.to_download.iter().find(|(other, _)| other.id == file.id);
+    let read = match (large, when(How::Read)) {
+        (Some((_, false)), _) => {
+            Status::new(State::Who, Prose::from("no page shows all of it: ").link("download it first", raw))
+        }
+        (_, Some(at)) => Status::new(State::Open, Prose::from("read, ").time(Time::short(at, now))),
+        (Some((_, true)), None) => {
+            let at = when(How::Downloaded).unwrap_or(now);
+            Status::new(State::Open, Prose::from("downloaded, ").time(Time::short(at, now)))
+        }
+        (None, None) => match (voted_on, before) {
             (None, _) => Status::new(State::Idle, "to read"),
             (Some(_), None) => Status::new(State::Who, "new since your vote"),
             (Some(_), Some((_, digest))) if digest == file.sha256.to_string() => {
@@ -122,7 +133,7 @@ fn signed(stage: &Judged, file: &Artifact, voted_on: Option<&Value>) -> SignedAr
                 );
                 Status::new(State::Who, Prose::from("changed since your vote: ").link("see how", page))
             }
-        }
+        },
     };
     SignedArtifact {
         label: file.kind.label(),
@@ -182,13 +193,13 @@ fn comparison(stage: &Judged, diff: Option<&DiffAnswer>) -> Comparison {
     let summary = match diff {
         Some(diff) => Prose::new().strong(format!(
             "{} added, {} removed",
-            plural(diff.added.into(), "line", "lines"),
-            plural(diff.removed.into(), "line", "lines")
+            plural(diff.added().into(), "line", "lines"),
+            plural(diff.removed().into(), "line", "lines")
         )),
         None => Prose::new().strong("The files differ, and can’t be compared by lines"),
     };
     let summary = summary.text(format!(" against what ran in {} on ", previous.stage.name)).time(when);
-    let rows = diff.and_then(|diff| compare::small(diff, INLINE_ROWS));
+    let rows = diff.and_then(|diff| compare::small(&diff.body, INLINE_ROWS));
     Comparison {
         summary: summary.text(". A difference must be acknowledged to approve."),
         diff: rows.map(|rows| Diff {
@@ -244,17 +255,20 @@ fn acknowledge(stage: &Judged) -> Option<String> {
     Some(format!("I have read how this SQL differs from what ran in {}", previous.stage.name))
 }
 
-/// The sentence to tick where a file is too large to be shown: nothing is approved that nobody could read.
-pub(super) fn unseen(stage: &Judged) -> Option<String> {
-    let files = stage.facts.this.evidence_files();
-    let large: Vec<String> = files
-        .iter()
-        .filter(|file| file.kind.is_sql() && files::too_large(file))
-        .map(|file| format!("{} v{} ({}…)", file.kind.label(), file.version, &file.sha256.to_string()[..8]))
-        .collect();
-    (!large.is_empty()).then(|| {
-        format!("I have downloaded and read {}, too large for a page", crate::web::view::format::and(&large))
-    })
+/// Why nothing can be approved yet: a file that no page shows has not been downloaded.
+fn unseen(stage: &Judged, to_download: &[(Artifact, bool)]) -> Option<Prose> {
+    let missing: Vec<&Artifact> =
+        to_download.iter().filter(|(_, downloaded)| !downloaded).map(|(file, _)| file).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let mut words = Prose::new().strong("Nothing can be approved that was not shown.").text(" Download ");
+    for (at, file) in missing.iter().enumerate() {
+        let raw = format!("{}/artifacts/{}/raw?version={}", stage.href(), file.kind, file.version);
+        words = words.text(if at > 0 { ", " } else { "" });
+        words = words.link(format!("{} v{}", file.kind.label(), file.version), raw);
+    }
+    Some(words.text(", which no page shows whole, and read it. The portal notes that you did."))
 }
 
 fn signer_note(stage: &Judged, reader: &Actor) -> String {

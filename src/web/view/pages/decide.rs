@@ -5,6 +5,7 @@ use askama::Template;
 use crate::web::view::code::Diff;
 use crate::web::view::format::Dig;
 use crate::web::view::forms::{ErrorSummary, Input};
+use crate::web::view::pages::files::Readers;
 use crate::web::view::parts::{Empty, Facts};
 use crate::web::view::prose::Prose;
 use crate::web::view::review::FindingRow;
@@ -56,8 +57,6 @@ pub struct Decision {
     pub comment: Input,
     /// `true` if ticked.
     pub acknowledged: Input,
-    /// `true` if ticked.
-    pub downloaded: Input,
     pub password: Input,
 }
 
@@ -99,8 +98,10 @@ pub struct DecidePage {
     pub may_withdraw: bool,
     /// The sentence to tick where the SQL differs from the stage before.
     pub acknowledge: Option<String>,
-    /// The sentence to tick where a file is too large for a page.
-    pub acknowledge_unseen: Option<String>,
+    /// Why nothing can be approved yet: a file that no page shows whole was not downloaded.
+    pub unseen: Option<Prose>,
+    /// How far everybody has read.
+    pub readers: Readers,
     pub lamps: Lamps,
     pub signer: String,
     /// "change board".
@@ -175,7 +176,8 @@ mod tests {
             may_reject: true,
             may_withdraw: true,
             acknowledge: Some("I have read how this SQL differs from what ran in staging".into()),
-            acknowledge_unseen: None,
+            unseen: None,
+            readers: Readers { rows: vec![Status::new(State::Idle, "Marta has marked 1 of 2")], files: 2 },
             lamps: Lamps { have: 1, need: 2, alone: true },
             signer: "Marta Kovács".into(),
             signer_role: "change board".into(),
@@ -194,7 +196,9 @@ mod tests {
         assert!(html.contains("<button class=\"btn act\">Sign and record</button>"));
         assert!(html.contains("type=\"checkbox\" name=\"acknowledged\""));
         assert!(html.contains("name=\"evidence\" value=\"{&#34;tag&#34;:&#34;evidence/1&#34;}\""));
-        assert!(html.contains("<tr class=\"del\">") && html.contains(">−</td>"));
+        assert!(
+            html.contains("<tr class=\"del\">") && html.contains(">−<span class=\"vh\"> removed</span></td>")
+        );
         assert!(!html.contains(" checked"), "nothing is decided for the reader");
     }
 
@@ -226,10 +230,10 @@ mod tests {
     fn who_may_not_approve_sees_why_and_can_still_reject() {
         let mut page = decide();
         page.cannot_approve = Some("You touched this change: four eyes, always.".into());
-        page.acknowledge_unseen = Some("I have downloaded and read Upgrade SQL v3".into());
+        page.unseen = Some("Download Upgrade SQL v3 and read it.".into());
         let html = sample::check("decide-contributor", &page);
         assert!(html.contains("value=\"approve\" disabled>") && html.contains("four eyes, always."));
-        assert!(html.contains("value=\"reject\">") && html.contains("name=\"downloaded\""));
+        assert!(html.contains("value=\"reject\">") && html.contains("Download Upgrade SQL v3 and read it."));
     }
 
     #[test]

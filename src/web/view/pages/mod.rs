@@ -16,4 +16,4 @@ pub mod tickets;
 pub mod token;
 
 #[cfg(test)]
-mod sample;
+pub(in crate::web) mod sample;

@@ -319,6 +319,8 @@ pub fn threads() -> Vec<Thread> {
         may_resolve: true,
         may_reopen: false,
         reply: Input::default(),
+        back: String::new(),
+        quote: Some("SET risk_limit_id = rl.id".into()),
     }]
 }
 
