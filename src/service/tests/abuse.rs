@@ -111,7 +111,11 @@ async fn a07_a_voter_who_left_stops_counting_at_release_and_at_redemption(
     assert!(scene.outstanding("staging").await);
     services.revoke_token(&scene.priya, scene.ticket, "staging").await.unwrap();
     let shut = scene.shut("staging").await;
-    assert_eq!(shut, ["checklist", "review", "approvals"], "what Daniel accepted stops counting as his vote does");
+    assert_eq!(
+        shut,
+        ["checklist", "review", "approvals"],
+        "what Daniel accepted stops counting as his vote does"
+    );
     assert_eq!(refused(scene.release("staging").await), "gates-closed");
     replay::check(services).await;
 }

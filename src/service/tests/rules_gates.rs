@@ -241,8 +241,9 @@ async fn rule_14_ticks_bind_to_the_generation_and_only_preflight_feeds_the_gate(
     let scene = Scene::new(services, clock).await;
     scene.attach("staging", &scene.kit("staging")).await;
     scene.accept_all("staging").await;
-    let tick =
-        async |item: &str, done| services.tick(&scene.priya, scene.ticket, "staging", item, done, "seen").await;
+    let tick = async |item: &str, done| {
+        services.tick(&scene.priya, scene.ticket, "staging", item, done, "seen").await
+    };
     assert_eq!(refused(tick("sql-rendered", true).await), "automatic-item");
     assert_eq!(refused(tick("nothing", true).await), "unknown-item");
     assert_eq!(refused(tick("smoke-risk", true).await), "no-run", "smoke items come after a run");
