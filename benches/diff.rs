@@ -135,8 +135,9 @@ fn pairs() -> Fallible<Vec<Pair>> {
         blocks.swap(at, dice.below(at + 1));
     }
     let shuffled = touched(&mut dice, &blocks.concat(), 2).concat();
-    let other: String = (0..LINES).map(|n| format!("SELECT 'other {n}';\n")).collect();
-    let alternating: String = lines.iter().enumerate().map(|(n, line)| format!("{line}-- {n}\n")).collect();
+    let other = (0..LINES).map(|n| format!("SELECT 'other {n}';\n")).collect::<Vec<_>>().concat();
+    let alternating =
+        lines.iter().enumerate().map(|(n, line)| format!("{line}-- {n}\n")).collect::<Vec<_>>().concat();
     let coin = |dice: &mut Dice| -> String {
         (0..LINES).map(|_| if dice.below(2) == 0 { "BEGIN;\n" } else { "COMMIT;\n" }).collect()
     };

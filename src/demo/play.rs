@@ -220,13 +220,18 @@ impl<'a> Player<'a> {
         let body = talk.body.to_owned();
         let new = NewThread { kind, version: artifact.version, line, blocking: talk.blocking, body };
         let thread = services.open_thread(opener, ticket, stage, new).await?;
-        for (who, answer) in talk.answers {
+        // The last answer of a resolved thread is how it was settled.
+        let (answers, settled) = match talk.answers.split_last() {
+            Some((last, rest)) if talk.resolved => (rest, Some(last)),
+            _ => (talk.answers, None),
+        };
+        for (who, answer) in answers {
             self.breathe(7 * 60);
             services.reply(self.cast.actor(*who)?, ticket, stage, thread, answer).await?;
         }
-        if talk.resolved {
-            self.breathe(3 * 60);
-            services.settle_thread(opener, ticket, stage, thread, true).await?;
+        if let Some((who, note)) = settled {
+            self.breathe(7 * 60);
+            services.settle_thread(self.cast.actor(*who)?, ticket, stage, thread, true, note).await?;
         }
         Ok(())
     }

@@ -211,9 +211,14 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Somebody has taken the risk on themselves whose word counts.
+    pub const fn is_accepted(&self) -> bool {
+        matches!(self.accepted, Some(Acceptance { counts: true, .. }))
+    }
+
     /// Blocks, and nobody has taken the risk on themselves.
     pub const fn blocks(&self) -> bool {
-        matches!(self.severity, Severity::Block) && self.accepted.is_none()
+        matches!(self.severity, Severity::Block) && !self.is_accepted()
     }
 }
 
@@ -225,6 +230,8 @@ pub struct Acceptance {
     pub person: PersonId,
     pub note: String,
     pub at: Timestamp,
+    /// False once its author touched the change or left the board; then another member has to accept it.
+    pub counts: bool,
 }
 
 /// A conversation about a line.

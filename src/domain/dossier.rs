@@ -43,20 +43,18 @@ pub struct Alarm {
 }
 
 impl Dossier {
-    /// Takes away what was accepted by somebody whose word has stopped counting, as it does for votes (RULES 4, 23):
-    /// another board member has to accept it. What has been applied stays as it was decided.
+    /// Marks what was accepted by somebody whose word has stopped counting, as it does for votes (RULES 4, 23). What has
+    /// been applied stays as it was decided.
     #[must_use]
-    pub fn without_void_acceptances(mut self) -> Self {
+    pub fn with_acceptances_weighed(mut self) -> Self {
         if self.ticket.state != TicketState::Open {
             return self;
         }
         for stage in self.stages.iter_mut().filter(|stage| stage.standing_upgrade().is_none()) {
-            for finding in &mut stage.findings {
-                finding.accepted.take_if(|acceptance| {
-                    self.voters
-                        .get(&acceptance.by)
-                        .is_none_or(|voter| voter.bar(acceptance.person, &self.contributors).is_some())
-                });
+            for acceptance in stage.findings.iter_mut().filter_map(|finding| finding.accepted.as_mut()) {
+                let voter = self.voters.get(&acceptance.by);
+                acceptance.counts =
+                    voter.is_some_and(|voter| voter.bar(acceptance.person, &self.contributors).is_none());
             }
         }
         self

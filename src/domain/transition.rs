@@ -26,6 +26,8 @@ pub enum Action<'a> {
     SettleThread {
         thread: ThreadId,
         resolve: bool,
+        /// How it was settled; needed to resolve it.
+        note: &'a str,
     },
     AcceptFinding {
         finding: FindingId,
@@ -86,7 +88,9 @@ pub fn decide(facts: &Facts, actor: &Actor, action: &Action<'_>) -> Result<Decis
             }
             Ok(Decision::default())
         }
-        Action::SettleThread { thread, resolve } => settle_thread(facts, actor, *thread, *resolve),
+        Action::SettleThread { thread, resolve, note } => {
+            settle_thread(facts, actor, *thread, *resolve, note)
+        }
         Action::AcceptFinding { finding, note } => accept(facts, actor, *finding, note),
         Action::Vote { choice, seen, comment, acknowledged } => {
             let decision = vote(facts, actor, *choice, *seen, comment)?;
@@ -182,14 +186,25 @@ fn known_thread(facts: &Facts, thread: ThreadId) -> Result<&super::artifact::Thr
     facts.this.threads.iter().find(|t| t.id == thread).ok_or(Refusal::UnknownThread)
 }
 
-fn settle_thread(facts: &Facts, actor: &Actor, thread: ThreadId, resolve: bool) -> Result<Decision, Refusal> {
+fn settle_thread(
+    facts: &Facts,
+    actor: &Actor,
+    thread: ThreadId,
+    resolve: bool,
+    note: &str,
+) -> Result<Decision, Refusal> {
     needs_role(actor, &[Role::Engineer, Role::Board])?;
     needs_session(actor)?;
     let known = known_thread(facts, thread)?;
     if known.resolved_at.is_some() == resolve {
         return Err(Refusal::ThreadSettled);
     }
-    if known.opened_by == actor.user || actor.has(Role::Board) {
+    // The board, but not whoever touched the change: nobody clears objections to their own work.
+    let board = actor.has(Role::Board) && !facts.contributors.contains(&actor.person);
+    if known.opened_by == actor.user || board {
+        if resolve {
+            needs_text(note, "text", "Say how it was settled.")?;
+        }
         Ok(Decision::default())
     } else {
         Err(Refusal::NotYourThread)
@@ -205,7 +220,7 @@ fn may_approve(facts: &Facts, actor: &Actor) -> Result<(), Refusal> {
 fn accept(facts: &Facts, actor: &Actor, finding: FindingId, note: &str) -> Result<Decision, Refusal> {
     may_approve(facts, actor)?;
     let known = facts.this.findings.iter().find(|f| f.id == finding).ok_or(Refusal::UnknownFinding)?;
-    if known.accepted.is_some() {
+    if known.is_accepted() {
         return Err(Refusal::AlreadyAccepted);
     }
     needs_text(note, "note", "Say why the risk can be taken.")?;

@@ -166,7 +166,7 @@ impl Services {
         self.commit(change).await
     }
 
-    /// Resolves a thread, or opens it again.
+    /// Resolves a thread, saying how it was settled, or opens it again.
     pub async fn settle_thread(
         &self,
         actor: &Actor,
@@ -174,12 +174,17 @@ impl Services {
         stage: &str,
         thread: ThreadId,
         resolve: bool,
+        note: &str,
     ) -> Result<(), ServiceError> {
+        text_rule(note, 0, 5_000, true).map_err(|m| ServiceError::field("text", m))?;
         let mut change = self.change(actor, number, Lock::Ticket).await?;
         let facts = change.facts(stage)?;
-        let decision = change.decide(&facts, &Action::SettleThread { thread, resolve })?;
-        let resolved = resolve.then_some((change.actor.user, change.now));
-        artifacts::settle_thread(&mut change.tx, thread, resolved).await?;
+        let decision = change.decide(&facts, &Action::SettleThread { thread, resolve, note })?;
+        let (by, at) = (change.actor.user, change.now);
+        if !note.trim().is_empty() {
+            artifacts::insert_post(&mut change.tx, self.env.uuid(), thread, by, note, at).await?;
+        }
+        artifacts::settle_thread(&mut change.tx, thread, resolve.then_some((by, at))).await?;
         change.entail(self, facts.this.stage.id, &decision, "discussed").await?;
         let kind = if resolve { "thread.resolved" } else { "thread.reopened" };
         let event = self
@@ -187,6 +192,7 @@ impl Services {
             .of_ticket(change.ticket())
             .of_stage(stage)
             .with("thread", thread.to_string());
+        let event = self.with_text(event, note);
         change.record(event);
         self.commit(change).await
     }

@@ -169,8 +169,11 @@ async fn a09_a_token_does_nothing_that_wants_a_person(services: &Services, clock
     );
     let open = services.open_thread(&scene.marta, number, "staging", thread).await.unwrap();
     assert_eq!(refused(services.reply(&token, number, "staging", open, "x").await), "session-only");
-    assert_eq!(refused(services.settle_thread(&token, number, "staging", open, true).await), "session-only");
-    services.settle_thread(&scene.marta, number, "staging", open, true).await.unwrap();
+    assert_eq!(
+        refused(services.settle_thread(&token, number, "staging", open, true, "Looked at.").await),
+        "session-only"
+    );
+    services.settle_thread(&scene.marta, number, "staging", open, true, "Looked at.").await.unwrap();
     let run = scene.redeem(&scene.release("staging").await.unwrap(), None).await.unwrap().run;
     clock.advance(jiff::SignedDuration::from_secs(60));
     let settled = services.settle_run(&token, run, RunVerdict::Applied, None, "seen").await;

@@ -142,7 +142,10 @@ async fn breaks(scene: &Scene<'_>, gate: &str, mend: bool) {
             let thread = NewThread { kind, version: 1, line: 1, blocking: true, body };
             match threads.first() {
                 Some(open) if mend => {
-                    services.settle_thread(&scene.marta, number, "production", open.id, true).await.unwrap();
+                    services
+                        .settle_thread(&scene.marta, number, "production", open.id, true, "Looked at.")
+                        .await
+                        .unwrap();
                 }
                 _ => {
                     services.open_thread(&scene.marta, number, "production", thread).await.map(drop).unwrap();

@@ -1,7 +1,7 @@
 //! Where rules meet: cases that each rule alone seems to settle, and that a hostile reader found open.
 
 use super::replay;
-use super::scene::{Scene, at, content, pipeline, refused};
+use super::scene::{Scene, content, pipeline, refused};
 use crate::clock::PlayedClock;
 use crate::demo::kit;
 use crate::domain::artifact::ArtifactKind;

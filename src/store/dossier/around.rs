@@ -233,7 +233,7 @@ impl Around {
             ticket,
             stages,
         }
-        .without_void_acceptances()
+        .with_acceptances_weighed()
     }
 }
 

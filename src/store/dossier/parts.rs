@@ -99,7 +99,7 @@ impl FindingRow {
             self.accepted_at,
         ) {
             (Some(by), Some(by_name), Some(person), Some(note), Some(at)) => {
-                Some(Acceptance { by, by_name, person, note, at })
+                Some(Acceptance { by, by_name, person, note, at, counts: true })
             }
             _ => None,
         };

@@ -227,14 +227,14 @@ pub fn risk_lines(stage: &Judged) -> Vec<Status> {
         let words = format!("{} to be accepted", plural(blocking, "blocking finding", "blocking findings"));
         lines.push(Status::new(State::Stop, words));
     }
-    let accepted = number(|finding| finding.accepted.is_some());
+    let accepted = number(|finding| finding.is_accepted());
     if accepted > 0 {
         lines.push(Status::new(
             State::Open,
             format!("{} accepted with a note", plural(accepted, "finding", "findings")),
         ));
     }
-    let warnings = number(|finding| finding.severity == Severity::Warn && finding.accepted.is_none());
+    let warnings = number(|finding| finding.severity == Severity::Warn && !finding.is_accepted());
     if warnings > 0 {
         let mut rules: Vec<String> = findings
             .iter()

@@ -255,7 +255,7 @@ pub fn yours(stage: &Judged, reader: &Actor, gate: &Gate) -> Option<(&'static st
                 finding.blocks() && stage.may(reader, &accept).is_ok()
             });
             let thread = facts.this.threads.iter().any(|thread| {
-                let settle = Action::SettleThread { thread: thread.id, resolve: true };
+                let settle = Action::SettleThread { thread: thread.id, resolve: true, note: "." };
                 thread.blocking && stage.may(reader, &settle).is_ok()
             });
             if finding {

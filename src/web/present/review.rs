@@ -70,7 +70,7 @@ pub fn finding(stage: &Judged, reader: &Actor, finding: &Finding) -> FindingRow 
     });
     let accepted = finding.accepted.as_ref().map(|acceptance| {
         Prose::new()
-            .strong("Accepted")
+            .strong(if acceptance.counts { "Accepted" } else { "Accepted, which does not count any more," })
             .text(format!(" by {}, ", acceptance.by_name))
             .time(Time::short(acceptance.at, stage.now()))
             .text(format!(": “{}”", acceptance.note.trim()))
@@ -94,7 +94,7 @@ pub fn finding(stage: &Judged, reader: &Actor, finding: &Finding) -> FindingRow 
 pub fn findings_note(stage: &Judged) -> String {
     let all = &stage.facts.this.findings;
     let blocking = all.iter().filter(|finding| finding.blocks()).count();
-    let accepted = all.iter().filter(|finding| finding.accepted.is_some()).count();
+    let accepted = all.iter().filter(|finding| finding.is_accepted()).count();
     let rest = all.len() - blocking - accepted;
     let parts: Vec<String> = [(blocking, "blocking"), (accepted, "accepted"), (rest, "to read")]
         .into_iter()
@@ -142,8 +142,8 @@ pub fn thread(stage: &Judged, reader: &Actor, thread: &artifact::Thread, said: &
             .map(|post| Post { by: post.by.clone(), at: Time::long(post.at, now), text: post.text.clone() })
             .collect(),
         may_reply: !resolved && may(&Action::ReplyThread(thread.id)),
-        may_resolve: may(&Action::SettleThread { thread: thread.id, resolve: true }),
-        may_reopen: may(&Action::SettleThread { thread: thread.id, resolve: false }),
+        may_resolve: may(&Action::SettleThread { thread: thread.id, resolve: true, note: "." }),
+        may_reopen: may(&Action::SettleThread { thread: thread.id, resolve: false, note: "" }),
         reply: Input::default(),
         back: String::new(),
         quote: Some(thread.quote.trim().to_owned()).filter(|quote| !quote.is_empty()),

@@ -175,21 +175,21 @@ fn no_page_is_large_however_large_the_files() {
     let (a, b) = (side("a", 6_000), side("b", 6_000));
     for split in [false, true] {
         let wanted = Wanted { split, ..plain.clone() };
-        let (size, parts) = largest(&a, &b, &wanted);
-        assert!(size < MOST_TABLE && parts > 5, "{size} bytes, {parts} parts");
+        let (bytes, parts) = largest(&a, &b, &wanted);
+        assert!(bytes < MOST_TABLE && parts > 5, "{bytes} bytes, {parts} parts");
     }
     // One long line, of signs, of characters that hide, of nothing but markup.
     for unit in ["x", "'a',", "\u{202e}", "<&>", "\u{1}"] {
         let line = unit.repeat(400 * 1024 / unit.len());
         for split in [false, true] {
-            let (size, _) = largest(&line, &format!("{line};"), &Wanted { split, ..plain.clone() });
-            assert!(size < MOST_TABLE, "{unit}: {size} bytes");
+            let (bytes, _) = largest(&line, &format!("{line};"), &Wanted { split, ..plain.clone() });
+            assert!(bytes < MOST_TABLE, "{unit}: {bytes} bytes");
         }
     }
     // Every other line differs.
     let alternating: String = a.lines().zip(b.lines()).map(|(a, b)| format!("{a}\n{b}\n")).collect();
-    let (size, _) = largest(&a, &alternating, &plain);
-    assert!(size < MOST_TABLE, "{size} bytes");
+    let (bytes, _) = largest(&a, &alternating, &plain);
+    assert!(bytes < MOST_TABLE, "{bytes} bytes");
 }
 
 #[test]

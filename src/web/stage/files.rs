@@ -147,12 +147,12 @@ pub(super) async fn show(
         actions: actions(judged, file),
         alerts,
         lines: shown.lines,
-        no_lines: if !small {
+        no_lines: if small {
+            Empty::new("file-diff", "This file is not shown.", "It is not text. Download it to look at it.")
+        } else {
             let limit = bytes(u64::try_from(reading::MOST_BYTES).unwrap_or_default());
             let text = format!("More than {limit} or {} lines. Download it to read it.", reading::MOST_LINES);
             Empty::new("download", "This file is too large for a page.", text)
-        } else {
-            Empty::new("file-diff", "This file is not shown.", "It is not text. Download it to look at it.")
         },
         next_part: shown.next.map(|part| format!("?version={}&part={part}", file.version)),
         part_note: shown.note,

@@ -99,7 +99,7 @@ fn same(
     let draw = |pieces: &mut Vec<Piece>, range: std::ops::Range<u32>| {
         pieces.extend(range.map(|i| Piece::Same { old: old + i, new: new + i }));
     };
-    for range in visible.into_iter().chain([lines..lines]) {
+    for range in visible.into_iter().chain(std::iter::once(lines..lines)) {
         if range.start > at {
             let hidden = range.start - at;
             if hidden <= TOO_FEW || wanted.open.contains(&(new + at + 1)) {

@@ -260,15 +260,7 @@ async fn settle(
     sent: &Words,
     resolve: bool,
 ) -> Page {
-    let text = &sent.text;
-    if !text.trim().is_empty() {
-        // Asked first, so that a note is not left behind by somebody who may not settle the thread.
-        let scene = Scene::load(site, reader, number, stage).await?;
-        let action = crate::domain::transition::Action::SettleThread { thread, resolve };
-        scene.stage.may(reader.actor(), &action).map_err(ServiceError::from)?;
-        site.services.reply(reader.actor(), number, stage, thread, text).await?;
-    }
-    site.services.settle_thread(reader.actor(), number, stage, thread, resolve).await?;
+    site.services.settle_thread(reader.actor(), number, stage, thread, resolve, &sent.text).await?;
     let words = if resolve { "The thread is resolved." } else { "The thread is open again." };
     Ok(to_thread(site, number, stage, (thread, &sent.back), words))
 }

@@ -68,18 +68,15 @@ impl Talk {
                 place(site, thread, file, (old, new)).await?
             };
             let mut row = review::thread(stage, reader, thread, said);
-            match place {
-                Some((is_old, line)) => {
-                    let letter = if is_old { "L" } else { "R" };
-                    row.back = format!("{back}&at={letter}{line}");
-                    row.quote = None;
-                    let map = if is_old { &mut talk.old } else { &mut talk.new };
-                    map.entry(line).or_default().push(row);
-                }
-                None => {
-                    row.back = back.to_owned();
-                    talk.loose.push(row);
-                }
+            if let Some((is_old, line)) = place {
+                let letter = if is_old { "L" } else { "R" };
+                row.back = format!("{back}&at={letter}{line}");
+                row.quote = None;
+                let map = if is_old { &mut talk.old } else { &mut talk.new };
+                map.entry(line).or_default().push(row);
+            } else {
+                back.clone_into(&mut row.back);
+                talk.loose.push(row);
             }
         }
         if stage.facts.this.findings.iter().any(|finding| finding.artifact == new.id) {

@@ -16,13 +16,13 @@ pub(super) async fn findings(
     world: &World<'_>,
     at: Place,
     kind: ArtifactKind,
-) -> Vec<(FindingId, bool, bool)> {
+) -> Vec<(FindingId, bool, Option<usize>)> {
     let nobody = super::world::nobody();
     let dossier = world.services.dossier(&nobody, world.number(at)).await.unwrap();
     let record = dossier.stage(STAGES[at.stage]).unwrap();
     let artifact = record.newest(kind).unwrap().id;
     let of = record.findings.iter().filter(|f| f.artifact == artifact);
-    of.map(|f| (f.id, f.severity == Severity::Block, false)).collect()
+    of.map(|f| (f.id, f.severity == Severity::Block, None)).collect()
 }
 
 /// Compares all that can be seen.
@@ -102,7 +102,8 @@ fn same_record(world: &World<'_>, model: &Model, at: Place, record: &StageRecord
     }
     for (id, _, accepted) in model.stage(at).findings.values().flatten() {
         let found = record.findings.iter().find(|f| f.id == *id).ok_or("a finding is gone")?;
-        if found.accepted.is_some() != *accepted {
+        let accepted = model.counts(at, *accepted);
+        if found.is_accepted() != accepted {
             return Err(format!("{at:?}: {found:?}, the oracle says accepted: {accepted}"));
         }
     }

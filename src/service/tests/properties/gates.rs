@@ -70,7 +70,11 @@ impl Model {
 
     fn reviewed(&self, at: Place) -> bool {
         let stage = self.stage(at);
-        let findings = stage.findings.values().flatten().all(|(_, blocks, accepted)| !blocks || *accepted);
+        let findings = stage
+            .findings
+            .values()
+            .flatten()
+            .all(|(_, blocks, accepted)| !blocks || self.counts(at, *accepted));
         findings && stage.threads.iter().all(|(_, blocks, resolved, _)| !blocks || *resolved)
     }
 
@@ -128,7 +132,17 @@ impl Model {
             Intent::Upgrade => self.standing(at).is_none(),
             Intent::Rollback(_) => {
                 let last = self.runs_at(at).next_back();
-                self.standing(at).is_some() && !last.is_some_and(|run| self.awaits_verdict(run))
+                let undone = self.standing(at);
+                let since = |run: usize| {
+                    let place = self.runs[run].at;
+                    here(place)
+                        && place.ticket != at.ticket
+                        && self.standing(place) == Some(run)
+                        && undone.is_some_and(|undone| self.runs[run].started > self.runs[undone].started)
+                };
+                undone.is_some()
+                    && !last.is_some_and(|run| self.awaits_verdict(run))
+                    && !(0..self.runs.len()).any(since)
             }
         };
         let tokens =

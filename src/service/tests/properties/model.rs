@@ -157,8 +157,8 @@ pub(super) struct Vote {
 pub(super) struct Stage {
     /// All versions by kind, with the upgrade run they came after.
     pub files: BTreeMap<usize, Vec<(Content, Option<usize>)>>,
-    /// Findings of a kind's newest version: which, whether it blocks, whether it is accepted.
-    pub findings: BTreeMap<usize, Vec<(FindingId, bool, bool)>>,
+    /// Findings of a kind's newest version: which, whether it blocks, which account accepted it last.
+    pub findings: BTreeMap<usize, Vec<(FindingId, bool, Option<usize>)>>,
     /// Which, blocking, resolved, opened by.
     pub threads: Vec<(ThreadId, bool, bool, usize)>,
     pub epoch: u64,
@@ -213,6 +213,7 @@ pub(super) struct Token {
 pub(super) struct Run {
     pub at: Place,
     pub intent: Intent,
+    pub started: Timestamp,
     pub via: usize,
     pub undoes: Option<usize>,
     /// The variant of the upgrade SQL that was approved.
@@ -235,6 +236,8 @@ pub(super) struct Model {
     pub policies: Vec<usize>,
     /// Whether each is open.
     pub incidents: Vec<bool>,
+    /// The account that declared each.
+    pub declared_by: Vec<usize>,
     pub freezes: Vec<(Option<usize>, Timestamp, Timestamp)>,
     pub tickets: Vec<Ticket>,
     pub tokens: Vec<Token>,
@@ -260,6 +263,7 @@ impl Model {
             accounts: ACCOUNTS.iter().map(account).collect(),
             policies: vec![0],
             incidents: Vec::new(),
+            declared_by: Vec::new(),
             freezes: Vec::new(),
             tickets: Vec::new(),
             tokens: Vec::new(),
@@ -399,14 +403,24 @@ impl Model {
     }
 
     pub fn barred(&self, ticket: usize, account: usize) -> bool {
-        let contributors = self.contributors(ticket);
         let age = hours(self.policy(ticket).age);
+        self.excluded(ticket, account) || self.now < self.accounts[account].since + age
+    }
+
+    /// As [`barred`](Self::barred), at any age.
+    fn excluded(&self, ticket: usize, account: usize) -> bool {
+        let contributors = self.contributors(ticket);
         let account = &self.accounts[account];
         !account.active
             || !account.roles.contains(&Role::Board)
             || contributors.contains(&account.person)
             || !account.shaped.is_disjoint(&contributors)
-            || self.now < account.since + age
+    }
+
+    /// Whether the word of whoever accepted a finding counts: for good once that was applied.
+    pub fn counts(&self, at: Place, accepted: Option<usize>) -> bool {
+        let decided = !self.tickets[at.ticket].open || self.standing(at).is_some();
+        accepted.is_some_and(|account| decided || !self.excluded(at.ticket, account))
     }
 
     /// Each person's latest vote, by account or another.

@@ -8,7 +8,7 @@ use super::model::{
     Content, EMERGENCY, MENU, Model, OTHER, POLICIES, Run, SMOKE_REPORT, STAGES, Stage, State, Ticket, Token,
     hours,
 };
-use super::rules::{ended, item};
+use super::rules::{HALF, ended, item};
 use super::world::{World, file, policy_text};
 use crate::domain::artifact::ArtifactKind;
 use crate::domain::facts::{Choice, Intent};
@@ -110,8 +110,15 @@ async fn ticket(world: &mut World<'_>, model: &mut Model, action: Action) -> Don
             let content = world.content(kind, incident, author);
             services.edit_ticket(&actor, number, version, content).await?;
             let person = model.person(who);
+            let authors: Vec<usize> = [model.tickets[ticket].author, author]
+                .into_iter()
+                .flatten()
+                .map(|account| model.accounts[account].person)
+                .collect();
             let known = &mut model.tickets[ticket];
             known.contributors.insert(person);
+            // Who was named once stays a contributor.
+            known.contributors.extend(authors);
             (known.kind, known.author) = (kind, author);
             known.incident = incident.filter(|_| kind == EMERGENCY);
             changed(model, ticket);
@@ -208,7 +215,7 @@ async fn review(world: &mut World<'_>, model: &mut Model, action: Action) -> Don
             let id = model.stage(at).findings.values().flatten().nth(pick).unwrap().0;
             services.accept_finding(&world.actor(model, who), number, stage, id, "agreed").await?;
             let stage = &mut model.tickets[at.ticket].stages[at.stage];
-            stage.findings.values_mut().flatten().nth(pick).unwrap().2 = true;
+            stage.findings.values_mut().flatten().nth(pick).unwrap().2 = Some(Model::account(who));
             stage.epoch += 1;
             revoke(model, at);
         }
@@ -227,7 +234,7 @@ async fn review(world: &mut World<'_>, model: &mut Model, action: Action) -> Don
         }
         Action::Settle { who, pick, resolve, .. } => {
             let id = model.stage(at).threads[pick].0;
-            services.settle_thread(&world.actor(model, who), number, stage, id, resolve).await?;
+            services.settle_thread(&world.actor(model, who), number, stage, id, resolve, "Seen.").await?;
             model.tickets[at.ticket].stages[at.stage].threads[pick].2 = resolve;
         }
         Action::Vote { who, choice, seen, acknowledged, .. } => {
@@ -310,6 +317,7 @@ async fn run(world: &mut World<'_>, model: &mut Model, action: Action) -> Done {
             model.runs.push(Run {
                 at: known.at,
                 intent: known.intent,
+                started: model.now,
                 via: Model::bearer(who).unwrap(),
                 undoes: model.standing(known.at).filter(|_| known.intent != Intent::Upgrade),
                 variant,
@@ -361,7 +369,7 @@ async fn run(world: &mut World<'_>, model: &mut Model, action: Action) -> Done {
         Action::Verdict { who, run, verdict } => {
             let run = model.run(run).unwrap();
             let (start, to) = model.range(run);
-            let half = "e6c2b8a4f107";
+            let half = HALF;
             let id = world.runs[run];
             services.settle_run(&world.actor(model, who), id, verdict, Some(half), "looked").await?;
             let after = match verdict {
@@ -408,6 +416,7 @@ async fn around(world: &mut World<'_>, model: &mut Model, action: Action) -> Don
             let row = services.declare_incident(&actor, "trading-backend", "Orders are late").await?;
             world.incidents.push(row.id);
             model.incidents.push(true);
+            model.declared_by.push(Model::account(who));
         }
         Action::Resolve { who, pick } => {
             services.resolve_incident(&world.actor(model, who), world.incidents[pick]).await?;

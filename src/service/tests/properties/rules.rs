@@ -17,6 +17,9 @@ pub(super) enum Answer {
     /// There is nothing that the act could be about.
     Void,
 }
+/// Between the ends of every run.
+pub(super) const HALF: &str = "e6c2b8a4f107";
+
 use Answer::{Allowed, Refused, RefusedAndNoted, Void};
 
 fn only_if(allowed: bool) -> Answer {
@@ -96,12 +99,12 @@ impl Model {
             }
             Action::Accept { who, at, pick } => {
                 let mut all = self.stage(at).findings.values().flatten();
-                let Some((_, _, accepted)) = all.nth(pick) else { return Void };
+                let Some((_, _, accepted)) = all.nth(pick).copied() else { return Void };
                 only_if(
                     self.is_open(at)
                         && self.may(who, &[Role::Board], None)
                         && !self.barred(at.ticket, Self::account(who))
-                        && !accepted,
+                        && !self.counts(at, accepted),
                 )
             }
             Action::Thread { who, at, .. } if self.newest(at, 0).is_some() => {
@@ -109,7 +112,8 @@ impl Model {
             }
             Action::Settle { who, at, pick, resolve } => {
                 let Some((_, _, resolved, by)) = self.stage(at).threads.get(pick) else { return Void };
-                let mine = *by == Self::account(who) || self.may(who, &[Role::Board], None);
+                let stranger = !self.contributors(at.ticket).contains(&self.person(who));
+                let mine = *by == Self::account(who) || (self.may(who, &[Role::Board], None) && stranger);
                 only_if(
                     self.is_open(at)
                         && self.may(who, &[Role::Engineer, Role::Board], None)
@@ -134,18 +138,26 @@ impl Model {
                 None => Void,
             },
             Action::Finish { who, run, end } => self.finish(who, run, end),
-            Action::Verdict { who, run, .. } => match self.run(run) {
-                Some(run) => only_if(
-                    self.is_open(self.runs[run].at)
-                        && self.may(who, &[Role::Engineer, Role::Board], None)
-                        && self.awaits_verdict(run),
-                ),
+            Action::Verdict { who, run, verdict } => match self.run(run) {
+                Some(run) => {
+                    let (start, end) = self.range(run);
+                    let between = start != HALF && end != HALF;
+                    only_if(
+                        self.is_open(self.runs[run].at)
+                            && self.may(who, &[Role::Engineer, Role::Board], None)
+                            && self.awaits_verdict(run)
+                            && (verdict != RunVerdict::Partly || between),
+                    )
+                }
                 None => Void,
             },
             Action::Observe { who, at, healthy } => self.observe(who, at, healthy),
             Action::Incident { who } => only_if(self.declares(who)),
             Action::Resolve { who, pick } => match self.incidents.get(pick) {
-                Some(open) => only_if(*open && self.declares(who)),
+                Some(open) => {
+                    let own = self.declared_by[pick] == Self::account(who);
+                    only_if(*open && self.declares(who) && (own || Self::bearer(who).is_none()))
+                }
                 None => Void,
             },
             Action::Freeze { who, start, hours, .. } => only_if(self.freezes_by(who) && start + hours > 0),
@@ -244,7 +256,8 @@ impl Model {
             _ => (true, true),
         };
         let running = self.runs_at(at).any(|run| self.unsettled(run));
-        let possible = if evidence { !running } else { self.last_upgrade(at).is_some() };
+        let ended = self.last_upgrade(at).is_some_and(|run| !self.unsettled(run));
+        let possible = if evidence { !running } else { ended };
         only_if(
             self.is_open(at)
                 && self.may(who, &[Role::Engineer], Some(Scope::ArtifactsWrite))
@@ -301,7 +314,11 @@ impl Model {
             State::Issued => {
                 let by_token = bearer.is_some() && self.may(who, Role::ALL, Some(Scope::Apply));
                 let open = self.applicable(known.at, known.intent, Some(token));
-                if !by_token || !open || self.evidence(known.at) != known.evidence {
+                // A key that opened one run opens no other.
+                let reused = self.tokens.iter().any(|other| {
+                    other.used.is_some_and(|(by, first, _)| Some(by) == bearer && first == key && key != 0)
+                });
+                if reused || !by_token || !open || self.evidence(known.at) != known.evidence {
                     Refused
                 } else if fits {
                     Allowed
@@ -339,7 +356,7 @@ impl Model {
         match after {
             0 => Some(end),
             1 => Some(start),
-            2 => Some("e6c2b8a4f107".to_owned()),
+            2 => Some(HALF.to_owned()),
             _ => None,
         }
     }
@@ -376,7 +393,7 @@ impl Model {
         let watched = self.runs[run]
             .finished
             .is_some_and(|end| self.now >= end + jiff::SignedDuration::from_mins(minutes));
-        let soon = self.tickets[at.ticket].kind == EMERGENCY;
+        let soon = self.tickets[at.ticket].kind == EMERGENCY && at.stage == 0;
         only_if(
             self.is_open(at)
                 && self.may(who, &[Role::Engineer, Role::Board], Some(Scope::TicketsWrite))

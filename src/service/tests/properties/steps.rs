@@ -89,7 +89,9 @@ impl Model {
     fn redemption(&self, at: Place) -> Option<Action> {
         let outstanding = self.outstanding_at(at)?;
         let token = self.tokens.len() - 1 - outstanding;
-        self.by_anybody(|who| Action::Redeem { who, token, key: 1, presents: Presents::Right })
+        // A key of its own for each token, beyond those of the wild.
+        let key = u8::try_from(self.tokens.len() - token).map_or(0, |nth| nth.saturating_add(10));
+        self.by_anybody(|who| Action::Redeem { who, token, key, presents: Presents::Right })
     }
 
     /// Smoke tests, the watch, the verdict, the notes.
@@ -137,7 +139,8 @@ impl Model {
             return upload(What::Matching);
         }
         let mut findings = self.stage(at).findings.values().flatten();
-        if let Some(pick) = findings.position(|(_, blocks, accepted)| *blocks && !accepted) {
+        if let Some(pick) = findings.position(|(_, blocks, accepted)| *blocks && !self.counts(at, *accepted))
+        {
             return self.by_anybody(|who| Action::Accept { who, at, pick });
         }
         let open = |(_, blocks, resolved, _): &(_, bool, bool, usize)| *blocks && !resolved;
