@@ -83,11 +83,14 @@ fn completed(times: &Times) -> Result<Line, BadKit> {
             line: "SET notional = quantity * price",
             blocking: true,
             body: "How long is trades locked while this fills three million rows in production?",
-            answers: &[(
-                Who::Priya,
-                "36 ms on the copy with 3,000 rows. Production's nightly copy took 31 s, and nobody trades at 14:00 UTC \
-                 on a Thursday before the US open.",
-            )],
+            answers: &[
+                (
+                    Who::Priya,
+                    "36 ms on the copy with 3,000 rows. Production's nightly copy took 31 s, and nobody trades at \
+                     14:00 UTC on a Thursday before the US open.",
+                ),
+                (Who::Marta, "Half a minute in the window is fine."),
+            ],
             resolved: true,
         }),
     );

@@ -8,6 +8,7 @@ use crate::domain::id::TicketNumber;
 use crate::domain::transition::TicketAction;
 use crate::domain::user::{Actor, Role};
 use crate::service::ServiceError;
+use crate::service::contents::Rehearsal;
 use crate::service::timeline::TimelineEntry;
 use crate::web::error::{Failure, Page};
 use crate::web::extract::{Path, StageName};
@@ -72,12 +73,23 @@ pub(super) async fn page(
     let said: Vec<Said> = said
         .map(|post| Said { thread: post.thread_id, by: post.name, at: post.at, text: post.body })
         .collect();
+    let rehearsal = match judged.facts.this.findings.as_slice() {
+        [] => None,
+        _ => site.services.rehearsal(&judged.facts.this).await?,
+    };
     let entries = site.services.ticket_events(dossier.ticket.id, LINES).await?;
     let title = format!("{number} {}", dossier.ticket.content.title);
     let faulty = typed.reason.is_some();
     let title = if faulty { format!("Error: {title}") } else { title };
     let shell = frame::shell(site, reader, title, Nav::Tickets).await?;
-    let told = Told { dossier: &dossier, stages: &stages, judged, said: &said, entries: &entries };
+    let told = Told {
+        dossier: &dossier,
+        stages: &stages,
+        judged,
+        said: &said,
+        entries: &entries,
+        rehearsal: rehearsal.as_ref(),
+    };
     let status = if faulty { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     respond::page_with(status, &told.page(shell, actor, typed))
 }
@@ -89,6 +101,8 @@ struct Told<'a> {
     judged: &'a Judged,
     said: &'a [Said],
     entries: &'a [TimelineEntry],
+    /// What the dry run measured, where there are findings to say it of.
+    rehearsal: Option<&'a Rehearsal>,
 }
 
 impl Told<'_> {
@@ -119,7 +133,7 @@ impl Told<'_> {
             artifacts: files::rows(judged, actor),
             upload_warning: files::upload_warning(judged),
             checklist: checklist::preflight(shown, signer),
-            findings: review::findings(judged, actor),
+            findings: review::measured(review::findings(judged, actor), self.rehearsal),
             findings_note: review::findings_note(judged),
             no_findings: no_findings(judged),
             threads: review::threads(judged, actor, self.said),

@@ -14,6 +14,7 @@ fn address(path: &str) -> String {
         .replace("{stage}", "staging")
         .replace("{kind}", "upgrade-sql")
         .replace("{item}", "release-frozen")
+        .replace("{key}", "deploy-7")
         .replace("{id}", "01930000-0000-7000-8000-000000000000");
     assert!(!known.contains('{'), "{known}");
     known
