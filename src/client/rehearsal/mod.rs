@@ -5,6 +5,7 @@
 
 mod diagnose;
 pub mod guard;
+mod plain_dump;
 mod play;
 mod postgres;
 mod postgres_state;

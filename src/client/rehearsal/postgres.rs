@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::plain_dump;
 use super::postgres_state;
 use super::server::{Client, Said, ServerUrl};
 use super::state::{Depth, State};
@@ -57,32 +58,54 @@ impl PostgresSnapshot {
     }
 }
 
+impl PostgresSnapshot {
+    /// Refuses a script that would leave the scratch database: psql does whatever stands in it.
+    fn stays(&self) -> Result<(), ProjectError> {
+        let found = plain_dump::reaches_out(&self.original)
+            .map_err(|e| ProjectError::io("the snapshot can't be read", &e))?;
+        found.map_or(Ok(()), |(line, what)| {
+            Err(ProjectError::new(
+                "E22",
+                format!(
+                    "line {line} of the dump reaches beyond its own database: {what}. Nothing of it was run."
+                ),
+                "Dump one database with `pg_dump --format custom`, without --create and without --clean.",
+            ))
+        })
+    }
+}
+
 impl Snapshot for PostgresSnapshot {
     fn dialect(&self) -> Dialect {
         Dialect::PostgreSql
     }
 
     fn copy(&self, _: &str, _: &(dyn Fn(u64, u64) + Sync)) -> Result<Box<dyn Copy>, ProjectError> {
+        if self.dump == Dump::Plain {
+            self.stays()?;
+        }
         let name = format!("countersign_{}", hex::encode(Env::system().bytes::<6>()));
         let limit = self.client.limit.as_millis();
+        // From here on it is dropped with the copy, also if its making is cut short.
+        let mut copy = PostgresCopy {
+            url: self.server.with_database(&name),
+            server: self.server.clone(),
+            client: self.client.clone(),
+            refused: false,
+        };
         let made = self.client.run(
             "psql",
             &self.server,
             &query(&format!("CREATE DATABASE {name} TEMPLATE template0")),
         )?;
         if let Said::Badly(said) = made {
+            copy.refused = true;
             return Err(ProjectError::new(
                 "E23",
                 format!("no scratch database could be made: {}.", said.trim()),
                 "Give a --scratch-url whose user may make databases (CREATEDB), on a server that is not production.",
             ));
         }
-        // From here on it is dropped with the copy.
-        let copy = PostgresCopy {
-            url: self.server.with_database(&name),
-            server: self.server.clone(),
-            client: self.client.clone(),
-        };
         let limits = format!(
             "ALTER DATABASE {name} SET lock_timeout = '10s'; ALTER DATABASE {name} SET statement_timeout = '{limit}ms'; \
              ALTER DATABASE {name} SET timezone = 'UTC'"
@@ -130,6 +153,8 @@ struct PostgresCopy {
     url: ServerUrl,
     server: ServerUrl,
     client: Client,
+    /// The server did not make it.
+    refused: bool,
 }
 
 impl PostgresCopy {
@@ -147,6 +172,9 @@ impl PostgresCopy {
 
 impl Drop for PostgresCopy {
     fn drop(&mut self) {
+        if self.refused {
+            return;
+        }
         let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.url.database);
         let went = self.client.run_until("psql", &self.server, &query(&drop), &Stop::default());
         if !matches!(went, Ok(Said::Well(_))) {
