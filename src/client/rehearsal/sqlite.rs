@@ -18,54 +18,35 @@ use crate::sql::dialect::Dialect;
 /// Pages copied between two looks at the bar and at Ctrl-C.
 const PAGES: i32 = 2_048;
 
-/// A SQLite file that is only ever read, and never by way of its own `-wal`.
+/// A SQLite file that is only ever read.
 #[derive(Debug)]
 pub struct SqliteSnapshot {
-    /// What is opened: the original, or raw copies of it and its `-wal` in a private folder.
     source: PathBuf,
-    /// The source is ours and needs recovery, so it can't be opened as something that never changes.
-    recovered: bool,
     folder: PathBuf,
     stop: Stop,
 }
 
 impl SqliteSnapshot {
-    /// Looks at the file. If SQLite keeps changes beside it, both are copied first: opening the original itself would
-    /// write to what lies beside it.
+    /// Looks at the file. What SQLite keeps beside it belongs to the database, but not to the digest that everybody
+    /// compares a snapshot by: with it, other bytes would be rehearsed than are named.
     pub fn open(original: &Path, folder: &Path, stop: &Stop) -> Result<Self, ProjectError> {
-        let pending = |ending| fs::metadata(with_ending(original, ending)).is_ok_and(|data| data.len() > 0);
-        let recovered = pending("-wal") || pending("-journal");
-        let mut source = original.to_owned();
-        if recovered {
-            let raw = folder.join("raw");
-            work::create(&raw).map_err(|e| ProjectError::io("no private folder could be made", &e))?;
-            source = raw.join("snapshot.db");
-            for ending in ["", "-wal", "-journal"].into_iter().filter(|e| e.is_empty() || pending(e)) {
-                let to = with_ending(&source, ending);
-                fs::copy(with_ending(original, ending), &to)
-                    .and_then(|_| writable(&to))
-                    .map_err(|e| ProjectError::io("the snapshot could not be copied", &e))?;
-            }
+        let pending = |ending: &str| fs::metadata(with_ending(original, ending)).is_ok_and(|d| d.len() > 0);
+        if let Some(ending) = ["-wal", "-journal"].into_iter().find(|ending| pending(ending)) {
+            return Err(ProjectError::new(
+                "E22",
+                format!(
+                    "beside the snapshot lies a {ending} file with changes that are not in the snapshot itself."
+                ),
+                "Checkpoint the snapshot first (`sqlite3 FILE \"PRAGMA wal_checkpoint(TRUNCATE)\"`), or take it with \
+                 `sqlite3 FILE \".backup COPY\"`.",
+            ));
         }
-        Ok(Self { source, recovered, folder: folder.to_owned(), stop: stop.clone() })
+        Ok(Self { source: original.to_owned(), folder: folder.to_owned(), stop: stop.clone() })
     }
 
     fn connect(&self) -> rusqlite::Result<Connection> {
-        if self.recovered {
-            return open(&self.source, OpenFlags::SQLITE_OPEN_READ_WRITE);
-        }
         open_immutable(&self.source)
     }
-}
-
-/// A read-only file gives a read-only copy; ours has to be written to.
-fn writable(path: &Path) -> std::io::Result<()> {
-    let mut permissions = fs::metadata(path)?.permissions();
-    #[cfg(unix)]
-    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o600);
-    #[cfg(not(unix))]
-    permissions.set_readonly(false);
-    fs::set_permissions(path, permissions)
 }
 
 /// Opens a file without any lock and without a look at what lies beside it.
@@ -139,26 +120,9 @@ impl Snapshot for SqliteSnapshot {
     }
 
     fn look(&self, depth: Depth, table: &VersionTable) -> Option<Later<State>> {
-        let (source, recovered) = (self.source.clone(), self.recovered);
-        let (stop, table, folder) = (self.stop.clone(), table.clone(), self.folder.clone());
+        let (source, stop, table) = (self.source.clone(), self.stop.clone(), table.clone());
         Some(later(move || {
-            let read = || {
-                let connection = if recovered {
-                    // The recovery writes: it is done on another copy than the one that is copied from.
-                    let other = folder.join("raw").join("look.db");
-                    for ending in ["", "-wal", "-journal"] {
-                        let from = with_ending(&source, ending);
-                        if from.exists() {
-                            fs::copy(from, with_ending(&other, ending))
-                                .map_err(|_| rusqlite::Error::InvalidQuery)?;
-                        }
-                    }
-                    open(&other, OpenFlags::SQLITE_OPEN_READ_WRITE)?
-                } else {
-                    open_immutable(&source)?
-                };
-                sqlite_state::read(&connection, depth, &table, &stop)
-            };
+            let read = || sqlite_state::read(&open_immutable(&source)?, depth, &table, &stop);
             read().map_err(|e| not_a_database(&e))
         }))
     }
@@ -256,6 +220,8 @@ impl Copy for SqliteCopy {
     fn apply(&self, sql: &str) -> Result<(), String> {
         let apply = || {
             let connection = self.connect()?;
+            // As SQLite's own shell and Python have it, unless the script says otherwise.
+            connection.pragma_update(None, "foreign_keys", false)?;
             connection.execute_batch(sql)
         };
         apply().map_err(|e| e.to_string())
