@@ -1,5 +1,6 @@
 //! From what happened to the report.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::Options;
@@ -8,7 +9,7 @@ use crate::alembic::formats::Version1;
 use crate::alembic::formats::plain_line;
 use crate::alembic::report::{
     Checks, DryRunReport, Integrity, Loss, Measurements, Outcome, Rendered, ReportFormat, Restores,
-    RevisionTime, SchemaChanges, Snapshot, Step, StepStatus, StepTime, Subject, TableRows, Warning,
+    RevisionTime, SchemaChanges, Snapshot, Step, StepStatus, StepTime, Subject, TableRows, UPGRADE, Warning,
 };
 use crate::client::project::{ProjectError, Render};
 use crate::client::rehearsal::Rehearsal;
@@ -46,23 +47,9 @@ fn of_render(render: &Render) -> Script {
     Script { bytes: render.bytes.clone(), rendered }
 }
 
-/// What was executed on the copy, in the form of an offline render, so that it can be read and compared.
+/// What was executed on the copy, as a file for people to read.
 fn captured(made: &Made) -> Option<Script> {
-    let up = &made.rehearsal.up;
-    if up.statements.is_empty() || made.rehearsal.failed() {
-        return None;
-    }
-    let mut sql = String::new();
-    let mut before = made.from.as_str();
-    for revision in &made.line {
-        let _ = write!(sql, "-- Running upgrade {before} -> {revision}\n\n");
-        for statement in up.statements.iter().filter(|s| s.revision.as_ref() == Some(revision)) {
-            for text in &statement.sql {
-                let _ = write!(sql, "{};\n\n", text.trim().trim_end_matches(';'));
-            }
-        }
-        before = revision;
-    }
+    let sql = captured_sql(&made.rehearsal, &made.from, &made.line)?;
     let bytes = sql.into_bytes();
     let rendered = Rendered {
         sha256: Digest::of(&bytes),
@@ -72,6 +59,28 @@ fn captured(made: &Made) -> Option<Script> {
         impossible: None,
     };
     Some(Script { bytes, rendered })
+}
+
+/// The executed statements in the form of an offline render, so that they can be read, compared and run; none if the
+/// upgrade did not come to its end.
+pub(super) fn captured_sql(rehearsal: &Rehearsal, from: &str, line: &[String]) -> Option<String> {
+    let up = &rehearsal.up;
+    let upgraded = rehearsal.steps.iter().any(|s| s.name == UPGRADE && s.status == StepStatus::Passed);
+    if up.statements.is_empty() || !upgraded {
+        return None;
+    }
+    let mut sql = String::new();
+    let mut before = from;
+    for revision in line {
+        let _ = write!(sql, "-- Running upgrade {before} -> {revision}\n\n");
+        for statement in up.statements.iter().filter(|s| s.revision.as_ref() == Some(revision)) {
+            for text in &statement.sql {
+                let _ = write!(sql, "{};\n\n", text.trim().trim_end_matches(';'));
+            }
+        }
+        before = revision;
+    }
+    Some(sql)
 }
 
 fn impossible(why: &str) -> Script {
@@ -185,7 +194,9 @@ fn losses(made: &Made, sql: &str, up: &Rendered) -> Vec<Loss> {
     let mut found: Vec<Loss> = Vec::new();
     for lost in &made.rehearsal.up.losses {
         let revision = lost.revision.as_deref();
-        let line = matched.line(lost.statement, revision, &lost.table, lost.column.as_deref());
+        // A statement may name its table with or without the schema.
+        let name = lost.table.rsplit('.').next().unwrap_or(&lost.table);
+        let line = matched.line(lost.statement, revision, name, lost.column.as_deref());
         let (table, column) =
             (plain_line(&lost.table, 200), lost.column.as_ref().map(|c| plain_line(c, 200)));
         let (rows, values) = (lost.rows.unwrap_or(0), lost.values.unwrap_or(0));
@@ -213,11 +224,16 @@ fn checks(made: &Made) -> Checks {
         warnings.extend(render.warnings.iter().cloned());
     }
     warnings.extend(made.rehearsal.warnings.iter().cloned());
-    let uncounted =
-        made.rehearsal.up.losses.iter().filter(|l| l.rows.is_none() || l.values.is_none()).count();
-    if uncounted > 0 {
+    let uncounted: Vec<_> =
+        made.rehearsal.up.losses.iter().filter(|l| l.rows.is_none() || l.values.is_none()).collect();
+    if !uncounted.is_empty() {
+        let tables: BTreeSet<&str> = uncounted.iter().map(|l| l.table.as_str()).collect();
+        let named: Vec<_> = tables.iter().copied().take(10).collect();
         let text = format!(
-            "{uncounted} destructive statements could not be counted to the end: their losses are more"
+            "losses of {} destructive statements could not be counted to the end and are more than is said: {}{}",
+            uncounted.len(),
+            named.join(", "),
+            if tables.len() > named.len() { " and others" } else { "" }
         );
         warnings.push(Warning::new("E44", text));
     }
@@ -241,7 +257,7 @@ fn measurements(made: &Made, taken_at: Timestamp) -> Measurements {
     let rehearsal = &made.rehearsal;
     let mut tables: Vec<TableRows> = Vec::new();
     let names = rehearsal.before.tables.keys().chain(rehearsal.rows_after.keys());
-    for name in names.collect::<std::collections::BTreeSet<_>>() {
+    for name in names.collect::<BTreeSet<_>>() {
         tables.push(TableRows {
             table: plain_line(name, 200),
             rows_before: rehearsal.before.tables.get(name).map(|t| t.rows),

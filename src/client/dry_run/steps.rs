@@ -9,6 +9,7 @@ use super::Options;
 use crate::alembic::matching::{self, Executed, Matched};
 use crate::alembic::offline_sql::Direction;
 use crate::alembic::render_checks;
+use crate::alembic::report::Warning;
 use crate::client::project::process::Stop;
 use crate::client::project::{Project, ProjectError, Render};
 use crate::client::rehearsal::guard::{self, Guard};
@@ -112,7 +113,10 @@ pub(super) fn run(options: &Options, stop: &Stop) -> Result<Made, ProjectError> 
     let downgrade = stopped(downgrade)?;
     guard.check("render")?;
     let matched = matched(&rehearsal, upgrade.as_ref().ok().map(Render::text), dialect, of_copy);
-    verify(options, &goal, snapshot.as_ref(), &upgrade, &matched, dialect, &mut rehearsal, &bar)?;
+    let believed = !options.verify_sql && (matched.agree() || dialect != of_copy);
+    if let Some(script) = to_verify(&goal, &line, &upgrade, believed, (dialect, of_copy), &mut rehearsal) {
+        verify(&goal, snapshot.as_ref(), &script, &mut rehearsal, &bar)?;
+    }
     bar.set_message("reading the snapshot a last time");
     let snapshot_sha256 = hashed(hashing, &original, stop, &guard)?;
     bar.finish_and_clear();
@@ -236,33 +240,39 @@ fn matched(rehearsal: &Rehearsal, sql: Option<&str>, dialect: Dialect, of_copy: 
     matching::compare(&executed, sql.map(|sql| (sql, dialect)), of_copy)
 }
 
-#[expect(clippy::too_many_arguments, reason = "the last step needs what all others made")]
+/// The SQL that has to show on a second copy what it does: a render in doubt, and whatever stands in for one.
+fn to_verify(
+    goal: &Goal<'_>,
+    line: &[String],
+    upgrade: &Rendered,
+    believed: bool,
+    (dialect, of_copy): (Dialect, Dialect),
+    rehearsal: &mut Rehearsal,
+) -> Option<String> {
+    match upgrade {
+        Err(_) => super::report::captured_sql(rehearsal, goal.from, line),
+        Ok(_) if believed => None,
+        Ok(render) if dialect == of_copy => Some(render.text().to_owned()),
+        Ok(_) => {
+            let text = "the SQL was not applied to a copy: it is not of the snapshot's dialect";
+            rehearsal.warnings.push(Warning::new("E43", text));
+            None
+        }
+    }
+}
+
+/// Applies the SQL to a second copy, if there is anything to compare it with.
 fn verify(
-    options: &Options,
     goal: &Goal<'_>,
     snapshot: &dyn Snapshot,
-    upgrade: &Result<Render, ProjectError>,
-    matched: &Matched,
-    dialect: Dialect,
+    sql: &str,
     rehearsal: &mut Rehearsal,
     bar: &ProgressBar,
 ) -> Result<(), ProjectError> {
-    let (Ok(render), Some(after)) = (upgrade, rehearsal.after.take()) else { return Ok(()) };
-    if dialect != snapshot.dialect() {
-        if options.verify_sql {
-            rehearsal.warnings.push(crate::alembic::report::Warning::new(
-                "E43",
-                "the SQL was not applied to a copy: it is not of the snapshot's dialect",
-            ));
-        }
-        return Ok(());
-    }
-    if !options.verify_sql && matched.agree() {
-        return Ok(());
-    }
-    bar.set_message("applying the offline SQL to a second copy");
+    let Some(after) = rehearsal.after.take() else { return Ok(()) };
+    bar.set_message("applying the SQL to a second copy");
     let copy = snapshot.copy("verify", &|_, _| {})?;
-    rehearsal::verify(goal, copy.as_ref(), render.text(), &after, rehearsal)
+    rehearsal::verify(goal, copy.as_ref(), sql, &after, rehearsal)
 }
 
 /// The digest taken at the start, if the file is still what it was; it is read again only if its marks can't tell.

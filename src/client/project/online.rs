@@ -108,6 +108,13 @@ pub(super) fn online(
         .map_err(|e| ProjectError::io(format!("what the step {step} left behind can't be read"), &e))?;
     match ran.answer {
         Ok(_) => online.failure = None,
+        Err(fault) if fault.kind == "Elsewhere" => {
+            return Err(ProjectError::new(
+                "E41",
+                format!("{}. It was stopped before anything ran there.", fault.message),
+                "Let env.py take its URL from DATABASE_URL or from sqlalchemy.url, and connect to nothing else.",
+            ));
+        }
         Err(fault) => {
             let before = online.failure.take();
             let revision = before.as_ref().and_then(|f| f.revision.clone());

@@ -111,16 +111,15 @@ fn once(
             "Give env.py an offline part (context.is_offline_mode()).",
         ));
     }
-    let strays: Vec<_> = sql_files(&project.cwd).difference(&before).cloned().collect();
-    if let Some(stray) = strays.first() {
-        for stray in &strays {
-            // They are ours: they were not there before this render.
-            let _left = std::fs::remove_file(project.cwd.join(stray));
-        }
+    if let Some(stray) = sql_files(&project.cwd).difference(&before).next() {
+        // It stays: whether this render or somebody else wrote it can't be told.
         return Err(ProjectError::new(
             "E32",
-            format!("env.py writes its SQL to {} instead of Alembic's output.", stray.to_string_lossy()),
-            "Let env.py's offline part use context.configure(url=…) without an output_buffer of its own.",
+            format!(
+                "while rendering, {} appeared: env.py writes its SQL there instead of Alembic's output.",
+                stray.to_string_lossy()
+            ),
+            "Look at the file and remove it. Let env.py's offline part use context.configure(url=…) without an output_buffer of its own.",
         ));
     }
     let text = String::from_utf8(bytes).map_err(|_| {

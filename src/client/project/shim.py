@@ -38,7 +38,8 @@ class Events:
         self.count = 0
 
     def put(self, event, **fields):
-        fields.update(event=event, at=round((time.monotonic() - STARTED) * 1000, 3), revision=self.revision)
+        of = fields.pop("of", None) or self.revision
+        fields.update(event=event, at=round((time.monotonic() - STARTED) * 1000, 3), revision=of)
         self.file.write(json.dumps(fields, default=str) + "\n")
         self.file.flush()
 
@@ -65,13 +66,33 @@ def literal(value, dialect):
     if value is True or value is False:
         return "true" if value else "false"
     if isinstance(value, (int, float)):
-        return repr(value)
+        return repr(value) if value - value == 0 else "'%s'" % value
     if isinstance(value, (bytes, bytearray, memoryview)):
         text = bytes(value).hex()
         return "'\\x" + text + "'" if dialect == "postgresql" else "X'" + text + "'"
-    if isinstance(value, (dict, list, tuple)):
+    if isinstance(value, tuple) and dialect == "postgresql":
+        return "(%s)" % ", ".join(literal(v, dialect) for v in value)
+    if isinstance(value, list) and dialect == "postgresql":
+        value = array(value)
+    elif isinstance(value, (dict, list, tuple)):
         value = json.dumps(value, default=str)
     return "'" + str(value).replace("'", "''") + "'"
+
+
+def array(values):
+    """PostgreSQL's own text of an array."""
+
+    def element(value):
+        if isinstance(value, (list, tuple)):
+            return array(value)
+        if value is None:
+            return "NULL"
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            value = "\\x" + bytes(value).hex()
+        text = json.dumps(value, default=str) if isinstance(value, (dict, bool)) else str(value)
+        return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+    return "{" + ",".join(map(element, values)) + "}"
 
 
 def rendered(statement, parameters, style, dialect):
@@ -119,32 +140,69 @@ def parts(text):
 
 def plain(name):
     """The last part of a name, without its quotes."""
-    last = re.findall(NAME, name)[-1]
-    if last[0] in '"`[':
-        return last[1:-1].replace('""', '"')
-    return last
+    return unquoted(re.findall(NAME, name)[-1])
 
 
-def threat(statement):
-    """What this statement may destroy: kind, [(table, columns)]; no columns means all of them."""
-    text = bare(statement)
+def unquoted(name):
+    return name[1:-1].replace('""', '"') if name[0] in '"`[' else name
+
+
+def opened(text):
+    """The statements of WITH and the one that they lead to; the text itself without WITH."""
+    m = re.match(r"WITH\s+(?:RECURSIVE\s+)?", text, re.I)
+    if not m:
+        return [text]
+    found, at = [], m.end()
+    head = re.compile(NAME + r"\s*(?:\([^()]*\)\s*)?AS\s+(?:(?:NOT\s+)?MATERIALIZED\s+)?\(", re.I)
+    while True:
+        m = head.match(text, at)
+        if not m:
+            return [*found, text]
+        depth, start, at = 1, m.end(), len(text)
+        for b in re.finditer(QUOTED + r"|[()]", text[start:], re.S):
+            depth += {"(": 1, ")": -1}.get(b.group(), 0)
+            if not depth:
+                found += opened(text[start : start + b.start()].strip())
+                at = start + b.end()
+                break
+        comma = re.compile(r"\s*,\s*").match(text, at)
+        if not comma:
+            return [*found, text[at:].strip()]
+        at = comma.end()
+
+
+def threats(statement):
+    """What this statement may destroy: (kind, table, columns) of each; no columns means all of them."""
+    return [(kind, t, c) for text in opened(bare(statement)) for kind, tables in threat(text) for t, c in tables]
+
+
+def threat(text):
     m = re.match(r"DROP\s+TABLE\s+(?:IF\s+EXISTS\s+)?(.*?)(?:\s+(?:CASCADE|RESTRICT))?$", text, re.I | re.S)
     if m:
-        return "drop", [(t.strip(), None) for t in parts(m.group(1))]
+        return [("drop", [(t.strip(), None) for t in parts(m.group(1))])]
     m = re.match(r"TRUNCATE\s+(?:TABLE\s+)?(?:ONLY\s+)?(.*?)(?:\s+(?:RESTART|CONTINUE|CASCADE|RESTRICT)\b.*)?$", text, re.I | re.S)
     if m:
-        return "delete", [(t.strip(), None) for t in parts(m.group(1))]
+        return [("delete", [(re.sub(r"\s*\*$", "", t.strip()), None) for t in parts(m.group(1))])]
     m = re.match(r"DELETE\s+FROM\s+(?:ONLY\s+)?(" + PATH + ")", text, re.I)
+    m = m or re.match(r"MERGE\s+INTO\s+(?:ONLY\s+)?(" + PATH + r")(?=.*\bTHEN\s+DELETE\b)", text, re.I | re.S)
     if m:
-        return "delete", [(m.group(1), None)]
+        return [("delete", [(m.group(1), None)])]
+    m = re.match(r"(?:REPLACE|INSERT\s+OR\s+REPLACE)\s+INTO\s+(" + PATH + ")", text, re.I)
+    if m:
+        return [("replace", [(m.group(1), None)])]
     m = re.match(r"UPDATE\s+(?:OR\s+\w+\s+)?(?:ONLY\s+)?(" + PATH + r")\s+(?:(?:AS\s+)?\w+\s+)?SET\s+(.*)$", text, re.I | re.S)
     if m:
         columns = []
         for part in parts(re.split(r"\bWHERE\b", m.group(2), maxsplit=1, flags=re.I)[0]):
             name, _, value = part.partition("=")
-            if re.search(r"\bNULL(?:IF)?\b", value, re.I) and re.fullmatch(PATH, name.strip()):
-                columns.append(name.strip())
-        return ("update", [(m.group(1), columns)]) if columns else None
+            if re.search(r"\b(?:NULL|NULLIF|SELECT)\b", value, re.I):
+                name = name.strip()
+                names = parts(name[1:-1]) if name.startswith("(") else [name]
+                columns += [n.strip() for n in names if re.fullmatch(PATH, n.strip())]
+        found = [("update", [(m.group(1), columns)])] if columns else []
+        if re.match(r"UPDATE\s+OR\s+REPLACE\b", text, re.I):
+            found.append(("delete", [(m.group(1), None)]))
+        return found
     m = re.match(r"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(" + PATH + r")\s+(.*)$", text, re.I | re.S)
     if m:
         dropped, changed = [], []
@@ -156,9 +214,9 @@ def threat(statement):
             elif c:
                 changed.append(c.group(1))
         if dropped:
-            return "column", [(m.group(1), dropped)]
-        return ("update", [(m.group(1), changed)]) if changed else None
-    return None
+            return [("column", [(m.group(1), dropped)])]
+        return [("update", [(m.group(1), changed)])] if changed else []
+    return []
 
 
 def renamed(statement):
@@ -166,41 +224,83 @@ def renamed(statement):
     return m.groups() if m else None
 
 
+def created(statement):
+    """The table that a statement makes, if none was there."""
+    m = re.match(r"CREATE\s+(?:(?:GLOBAL|LOCAL)\s+)?(?:TEMP(?:ORARY)?\s+|UNLOGGED\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(" + PATH + ")", bare(statement), re.I)
+    return m.group(1) if m else None
+
+
 # --- what is lost ---------------------------------------------------------------------------------------------------
 
 
 class Losses:
-    """Counts rows and values around statements that may destroy some. Its own queries never raise into the migration."""
+    """Counts rows and values around statements that may destroy some. Its own queries never harm the migration."""
 
     MOST = 300
 
     def __init__(self, events):
         self.events = events
         self.spent = 0
-        self.run = None  # the statement that is being repeated: (text, number, kind, connection, {table: counts})
-        self.drops = {}  # table -> (number, counts): a rebuild may still bring the rows back
+        self.run = None  # the statement that is being repeated
+        self.drops = {}  # full name -> (number, revision, counts): a rebuild may still bring the rows back
+        self.making = None
+        self.made = set()  # full names of tables that this upgrade made
 
     def query(self, connection, sql):
         cursor = connection.connection.cursor()
         try:
             cursor.execute(sql)
-            rows = cursor.fetchall()
-            return rows, [d[0] for d in cursor.description]
+            return cursor.fetchall() if cursor.description else [], [d[0] for d in cursor.description or ()]
         finally:
             cursor.close()
 
-    def exists(self, connection, table):
+    def aside(self, connection, ask):
+        """What a few queries find out; None if one fails, and then the transaction goes on as if none had been."""
+        kept = False
+        try:
+            if connection.dialect.name == "postgresql":
+                try:
+                    self.query(connection, "SAVEPOINT countersign")
+                    kept = True
+                except Exception:  # autocommit: a failure ends nothing but itself
+                    pass
+            return ask()
+        except Exception:  # whatever it is, the migration's own statement is the one to complain
+            return None
+        finally:
+            if kept:
+                try:
+                    self.query(connection, "ROLLBACK TO SAVEPOINT countersign")
+                    self.query(connection, "RELEASE SAVEPOINT countersign")
+                except Exception:  # the connection is gone
+                    pass
+
+    def full(self, connection, table):
+        """(schema, name) as the database knows the table; None if there is no such table."""
         if connection.dialect.name == "postgresql":
-            name = table.replace("'", "''")
-            return self.query(connection, "SELECT to_regclass('%s') IS NOT NULL" % name)[0][0][0]
-        return True  # a query that fails does no harm elsewhere
+            sql = "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass('%s')"
+            rows = self.query(connection, sql.replace("%s", table.replace("'", "''")))[0]
+            return tuple(rows[0]) if rows else None
+        names = [unquoted(n).lower() for n in re.findall(NAME, table)]
+        schemas = names[:-1] or ["temp", "main"]
+        for schema in schemas:
+            master = "sqlite_temp_master" if schema == "temp" else '"%s".sqlite_master' % schema.replace('"', '""')
+            sql = "SELECT name FROM %s WHERE type IN ('table', 'view') AND lower(name) = '%s'" % (master, names[-1].replace("'", "''"))
+            if self.query(connection, sql)[0]:
+                return schema, names[-1]
+        return None
+
+    def shown(self, key, table):
+        """A table's name for the report: with its schema only where that is not the usual one."""
+        return key[0] + "." + key[1] if key and key[0] not in ("public", "main", "temp") else plain(table)
 
     def counts(self, connection, table, columns=None):
         """{None: rows, column: values that are not NULL}; none where it can't be told."""
-        try:
-            if self.spent >= self.MOST or not self.exists(connection, table):
-                return None
-            self.spent += 1
+        if self.spent >= self.MOST:
+            return None
+        self.spent += 1
+
+        def ask():
             if columns is None:
                 names = self.query(connection, "SELECT * FROM %s LIMIT 0" % table)[1]
                 quoted = ['"' + n.replace('"', '""') + '"' for n in names]
@@ -208,90 +308,144 @@ class Losses:
                 names, quoted = [plain(c) for c in columns], columns
             sql = "SELECT count(*)%s FROM %s" % ("".join(", count(%s)" % q for q in quoted), table)
             return dict(zip([None, *names], self.query(connection, sql)[0][0]))
-        except Exception:  # whatever it is, the migration's own statement is the one to complain
-            return None
+
+        return self.aside(connection, ask)
 
     def before(self, connection, statement, number):
-        if self.run and self.run[0] == statement:
+        if self.run and self.run["text"] == statement:
             return
         self.settle()
-        found = threat(statement)
-        if not found:
-            return
-        kind, tables = found
-        before = {}
-        for table, columns in tables:
-            if plain(table) == self.events.version_table:
-                return
-            before[table] = self.counts(connection, table, columns)
-        self.run = [statement, number, kind, connection, before, 0]
+        new = created(statement)
+        # A table that is there already is not made by IF NOT EXISTS.
+        there = new and self.aside(connection, lambda: (self.full(connection, new),))
+        self.making = new if there == (None,) else None
+        found = []
+        for kind, table, columns in threats(statement):
+            known = self.aside(connection, lambda: (self.full(connection, table),))
+            if known == (None,) or plain(table) == self.events.version_table:
+                continue
+            key = known[0] if known else (None, table)
+            found.append((kind, table, key, self.counts(connection, table, columns)))
+        self.run = {"text": statement, "number": number, "revision": self.events.revision, "connection": connection, "found": found, "rows": 0, "done": False}
 
     def after(self, connection, statement, rows):
+        if self.making:
+            full = self.aside(connection, lambda: self.full(connection, self.making))
+            self.made |= {full} if full else set()
+            self.making = None
         names = renamed(statement)
         if names:
             old, new = names
-            start = self.drops.pop(plain(new), None)
-            if start:
-                number, before = start
-                self.rebuilt(number, plain(new), before, self.counts(connection, new if "." not in old else old.rsplit(".", 1)[0] + "." + new))
-        if self.run and self.run[0] == statement:
-            self.run[5] += max(rows, 0)
+            target = new if "." not in old else old.rsplit(".", 1)[0] + "." + new
+            full = self.aside(connection, lambda: self.full(connection, target))
+            before = full and (full[0], unquoted(re.findall(NAME, old)[-1]))
+            ours = [key for key in self.made if before and key[0] == before[0] and key[1].lower() == before[1].lower()]
+            if ours:
+                # Only what was made in this upgrade can be the dropped table made anew.
+                self.made -= set(ours)
+                self.made.add(full)
+                start = self.drops.pop(full, None)
+                if start:
+                    self.rebuilt(start, self.shown(full, target), self.counts(connection, target))
+        if self.run and self.run["text"] == statement:
+            self.run["rows"] += max(rows, 0)
+            self.run["done"] = True
 
-    def rebuilt(self, number, table, before, after):
-        if after is None:
-            return self.lost(number, table, None, None, None)
+    def rebuilt(self, start, table, after):
+        number, revision, before = start[0], start[1], start[2]
+        if after is None or before is None:
+            return self.lost(number, revision, table, None, None, None)
         rows = max(0, before[None] - after[None])
         if rows:
-            self.lost(number, table, None, rows, 0)
+            self.lost(number, revision, table, None, rows, 0)
         for column, values in before.items():
             if column is not None and values > after.get(column, 0):
-                self.lost(number, table, column, 0, values - after.get(column, 0))
+                self.lost(number, revision, table, column, 0, values - after.get(column, 0))
 
     def settle(self):
         """The run of one statement is over: count again."""
-        if not self.run:
-            return
-        (_, number, kind, connection, tables, rows), self.run = self.run, None
-        for table, before in tables.items():
-            name = plain(table)
-            if before is None:
-                # Not there, or not to be counted: the driver's own number of rows is all there is.
-                if kind == "delete":
-                    self.lost(number, name, None, rows, None)
-                continue
-            if kind == "drop":
-                self.drops[name] = (number, before)
-            elif kind == "column":
-                for column, values in before.items():
-                    if column is not None:
-                        self.lost(number, name, column, 0, values)
+        run, self.run = self.run, None
+        # A statement that the database refused destroyed nothing.
+        for kind, table, key, before in run["found"] if run and run["done"] else []:
+            self.settled(run, kind, table, key, before)
+
+    def settled(self, run, kind, table, key, before):
+        connection, number, revision, rows = run["connection"], run["number"], run["revision"], run["rows"]
+        name = self.shown(key, table)
+        if kind == "drop":
+            self.dropped(key)
+            self.made.discard(key)
+            self.drops[key] = (number, revision, before, name)
+        elif before is None:
+            # Silence would say that nothing was lost; the driver's own number of rows is all there is.
+            self.lost(number, revision, name, None, rows if kind == "delete" and rows else None, None)
+        elif kind == "column":
+            for column, values in before.items():
+                if column is not None:
+                    self.lost(number, revision, name, column, 0, values)
+        else:
+            after = self.counts(connection, table, self.quoted(before) if kind == "update" else None)
+            if after is None:
+                self.lost(number, revision, name, None, rows if kind == "delete" else None, None)
+            elif kind == "delete":
+                values = sum(before[c] - after.get(c, 0) for c in before if c is not None)
+                self.lost(number, revision, name, None, max(0, before[None] - after[None]), max(0, values))
+            elif kind == "replace":
+                replaced = before[None] + rows - after[None]
+                if replaced > 0:
+                    # What stood in those rows is gone, how much of it had a value can't be told any more.
+                    self.lost(number, revision, name, None, replaced, None)
             else:
-                after = self.counts(connection, table, None if kind == "delete" else list(before)[1:] and self.quoted(before))
-                if after is None:
-                    self.lost(number, name, None, rows if kind == "delete" else 0, None)
-                elif kind == "delete":
-                    values = sum(before[c] - after.get(c, 0) for c in before if c is not None)
-                    self.lost(number, name, None, max(0, before[None] - after[None]), max(0, values))
-                else:
-                    for column, values in before.items():
-                        if column is not None and values > after.get(column, 0):
-                            self.lost(number, name, column, 0, values - after[column])
+                for column, values in before.items():
+                    if column is not None and values > after[column]:
+                        self.lost(number, revision, name, column, 0, values - after[column])
 
     @staticmethod
     def quoted(counts):
         return ['"' + c.replace('"', '""') + '"' for c in counts if c is not None]
 
+    def dropped(self, key):
+        """A dropped table that nothing brought back."""
+        if key in self.drops:
+            number, revision, before, name = self.drops.pop(key)
+            rows = None if before is None else before[None]
+            values = None if before is None else sum(v for c, v in before.items() if c is not None)
+            self.lost(number, revision, name, None, rows, values)
+
     def end(self):
         self.settle()
-        for table, (number, before) in self.drops.items():
-            self.lost(number, table, None, before[None], sum(v for c, v in before.items() if c is not None))
-        self.drops = {}
+        for key in list(self.drops):
+            self.dropped(key)
 
-    def lost(self, number, table, column, rows, values):
-        self.events.put("loss", statement=number, table=table, column=column, rows=rows, values=values)
+    def lost(self, number, revision, table, column, rows, values):
+        self.events.put("loss", statement=number, table=table, column=column, rows=rows, values=values, of=revision)
 
 
 # --- the verbs ------------------------------------------------------------------------------------------------------
+
+
+# Functions that a query may call and still only read: those of PostgreSQL's catalog, and the usual ones.
+READS = re.compile(
+    r"(?:pg_catalog\s*\.\s*\w+|pg_(?:get|table|type|relation|total|size|encoding)_\w+|array_\w+|json\w*_(?:agg|build\w*|object\w*)|string_agg|"
+    r"has_\w+_privilege|(?:col|obj)_description|generate_\w+|unnest|format_type|format|to_\w+|current_\w+|version|count|sum|min|max|avg|coalesce|"
+    r"nullif|greatest|least|lower|upper|length|substr|substring|trim|replace|concat|cast|round|abs|exists|any|all|some|in|as|on|and|or|not|"
+    r"over|row_number|rank|filter|values|select|from|where|when|then|else|case|having|by|using|lateral|row|array|now|date_\w+|extract|char|varchar|numeric|decimal)$",
+    re.I,
+)
+
+
+def quiet(statement, dialect):
+    """Whether a statement only reads."""
+    text = bare(statement)
+    if re.match(r"PRAGMA\b", text, re.I):
+        return "=" not in text
+    if not re.match(r"(?:SELECT|SHOW|EXPLAIN(?!\s+(?:\([^)]*)?ANALYZE))\b", text, re.I):
+        return False
+    if dialect != "postgresql":
+        return True
+    text = re.sub(r"'(?:[^']|'')*'", "''", text)
+    calls = re.findall(r"((?:" + NAME + r"\s*\.\s*)?" + NAME + r")\s*\(", text)
+    return not re.search(r"\bINTO\b", text, re.I) and all(READS.match(c.strip()) for c in calls)
 
 
 def listen(events, losses):
@@ -299,12 +453,9 @@ def listen(events, losses):
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
 
-    def quiet(statement):
-        return re.match(r"\s*(SELECT|PRAGMA|SHOW|EXPLAIN)\b", bare(statement), re.I)
-
     @event.listens_for(Engine, "before_cursor_execute")
     def before(connection, cursor, statement, parameters, context, executemany):
-        if not quiet(statement):
+        if not quiet(statement, connection.dialect.name):
             events.count += 1
             if losses:
                 losses.before(connection, statement, events.count)
@@ -313,7 +464,7 @@ def listen(events, losses):
 
     @event.listens_for(Engine, "after_cursor_execute")
     def after(connection, cursor, statement, parameters, context, executemany):
-        if quiet(statement):
+        if quiet(statement, connection.dialect.name):
             return
         ms = round((time.monotonic() - getattr(context, "_countersign_start", time.monotonic())) * 1000, 3)
         rows = cursor.rowcount if isinstance(cursor.rowcount, int) else -1
@@ -363,6 +514,68 @@ def follow(events):
         events.put("context", version_table=self.version_table, schema=self.version_table_schema, dialect=self.dialect.name)
 
     migration.MigrationContext.__init__ = made
+
+
+class Elsewhere(Exception):
+    """The project turned to another database than the copy. Nothing was done there."""
+
+
+def stay():
+    """Lets nothing connect to, let alone migrate, another database than the copy."""
+    from alembic.runtime import migration
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+    from sqlalchemy.engine.url import make_url
+
+    url = make_url(os.environ["DATABASE_URL"])
+    keys = ("host", "hostaddr", "port", "database", "dbname", "service", "unix_sock", "dsn")
+
+    def place(name, positional, named):
+        """Where these arguments of a driver lead."""
+        if name == "sqlite":
+            path = str(positional[0] if positional else named.get("database", ""))
+            path = re.sub(r"^file:(?://(?=/))?([^?]*).*$", r"\1", path)
+            return "" if path in ("", ":memory:") or "mode=memory" in str(positional) else os.path.realpath(path)
+        found = {"port": "5432", **{k: str(named[k]) for k in keys if named.get(k)}}
+        return [*map(str, positional), *sorted(found.items())]
+
+    def elsewhere(what):
+        return Elsewhere("env.py does not use the URL of the copy: it %s" % what)
+
+    @event.listens_for(Engine, "do_connect")
+    def connecting(dialect, record, positional, named):
+        if dialect.name != url.get_backend_name():
+            raise elsewhere("connects to a database of %s" % dialect.name)
+        given = place(dialect.name, *dialect.create_connect_args(url))
+        here = place(dialect.name, positional, named)
+        # What lives in memory belongs to nobody else.
+        if here != given and here != "":
+            raise elsewhere("connects to another database")
+
+    def at(connection):
+        """Asks the connection itself, whatever made it."""
+        name = connection.dialect.name
+        if name != url.get_backend_name():
+            return False
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute("PRAGMA database_list" if name == "sqlite" else "SELECT current_database()")
+            rows = cursor.fetchall()
+        finally:
+            cursor.close()
+        if name == "sqlite":
+            main = [row[2] for row in rows if row[1] == "main"]
+            return bool(main and main[0]) and os.path.realpath(main[0]) == os.path.realpath(url.database)
+        return rows[0][0] == url.database  # a random name: no other server has it
+
+    run = migration.MigrationContext.run_migrations
+
+    def checked(self, *args, **kw):
+        if self.connection is not None and not at(self.connection):
+            raise elsewhere("migrates another database")
+        return run(self, *args, **kw)
+
+    migration.MigrationContext.run_migrations = checked
 
 
 def options(request, *verb):
@@ -446,6 +659,7 @@ def online(request):
     events = Events(request["events"])
     events.version_table = "alembic_version"
     losses = Losses(events) if request["direction"] == "upgrade" else None
+    stay()
     follow(events)
     listen(events, losses)
     if losses:

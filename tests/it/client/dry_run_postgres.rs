@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::dry_run_scene::{FROM, Ran, Scene, ended};
+use super::dry_run_scene::{FROM, Ran, Rev, Scene, ended};
 use crate::support::database::Engine;
 
 /// PostgreSQL's own programs.
@@ -132,5 +132,69 @@ fn a_dump_is_rehearsed_in_a_scratch_database_that_is_gone_afterwards() {
     std::fs::write(&dump, "-- PostgreSQL database dump\nSELECT nonsense;\n").expect("a file");
     let ran = dry_run(&scene, &server, &dump, &[]);
     assert_eq!((ran.code, &ran.json["error"]["code"]), (1, &Value::from("E22")), "{ran:?}");
+    // A dump that would replace the database that it came from.
+    let rows = server.psql(&server.database, "SELECT count(*) FROM trades");
+    let dumped = Command::new(program("pg_dump"))
+        .args(["--create", "--clean", "-d", &url, "-f"])
+        .arg(&dump)
+        .status()
+        .expect("pg_dump");
+    assert!(dumped.success());
+    let ran = dry_run(&scene, &server, &dump, &[]);
+    assert_eq!((ran.code, &ran.json["error"]["code"]), (1, &Value::from("E22")), "{ran:?}");
+    assert!(ran.stderr.contains("DROP DATABASE"), "{ran:?}");
+    assert_eq!(server.psql(&server.database, "SELECT count(*) FROM trades"), rows);
+    assert_eq!(server.scratch(), "0");
+}
+
+/// Whether a count fails or not is nothing to the migration: PostgreSQL ends a transaction with its first error.
+#[test]
+fn counting_harms_no_transaction_and_schemas_are_told_apart() {
+    if !Engine::Postgres.is_available() {
+        return;
+    }
+    let upgrade = "op.execute('DROP TABLE IF EXISTS nothing')\n\
+                   op.execute('DELETE FROM v')\n\
+                   op.execute('DROP TABLE t')\n\
+                   op.execute('DROP TABLE s2.t')\n\
+                   op.execute(\"WITH moved AS (DELETE FROM queue RETURNING id) INSERT INTO done SELECT id FROM moved\")\n\
+                   if not context.is_offline_mode():\n    \
+                   op.get_bind().execute(sa.text('UPDATE tags SET names = :n'), {'n': ['a\"b', None, 'c']})\n    \
+                   op.get_bind().execute(sa.text(\"SELECT setval('numbers', 41)\"))\n\
+                   op.execute('SELECT 1')";
+    let revisions = [
+        Rev { id: "r1", down: "", upgrade: "pass", downgrade: "pass" },
+        Rev { id: "r2", down: "r1", upgrade, downgrade: "raise NotImplementedError('no')" },
+    ];
+    let offline = ", dialect_opts={\"paramstyle\": \"named\"}";
+    let extra = "if context.is_offline_mode():\n    raise RuntimeError('no offline SQL here')";
+    let Some(scene) = Scene::tiny_with(&revisions, "", extra, offline) else { return };
+    let url = std::env::var("TEST_PG_URL").expect("a server");
+    let server = Server { url, database: format!("dry_run_losses_{}", std::process::id()) };
+    server.psql("postgres", &format!("CREATE DATABASE {}", server.database));
+    server.psql(
+        &server.database,
+        "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY); INSERT INTO alembic_version VALUES ('r1');
+         CREATE SCHEMA s2; CREATE TABLE t (id int); CREATE TABLE s2.t (id int); CREATE TABLE base (id int);
+         INSERT INTO t VALUES (1), (2); INSERT INTO s2.t VALUES (1), (2), (3); INSERT INTO base VALUES (1);
+         CREATE VIEW v AS SELECT id, 1 / (id - 1) AS broken FROM base;
+         CREATE RULE r AS ON DELETE TO v DO INSTEAD NOTHING;
+         CREATE TABLE queue (id int); INSERT INTO queue VALUES (1), (2); CREATE TABLE done (id int);
+         CREATE TABLE tags (id int, names text[]); INSERT INTO tags VALUES (1, '{x}'); CREATE SEQUENCE numbers",
+    );
+    let dump = scene.project().join("dump");
+    let url = server.with_database(&server.database);
+    let dumped = Command::new(program("pg_dump")).args(["-Fc", "-d", &url, "-f"]).arg(&dump).status();
+    assert!(dumped.expect("pg_dump").success());
+    let ran = dry_run(&scene, &server, &dump, &[]);
+    assert_eq!((ran.code, ran.step("upgrade").0), (0, "passed"), "{ran:?}");
+    let loss = |table: &str, rows, values| (table.to_owned(), rows, values);
+    assert_eq!(ran.losses(), [loss("queue", 2, 2), loss("s2.t", 3, 3), loss("t", 2, 2), loss("v", 0, 0)]);
+    assert!(ran.warnings("E44")[0].contains(": v"), "{ran:?}");
+    // Captured, and the same when it is run as a file.
+    assert_eq!(ran.step("verify-sql").0, "passed", "{ran:?}");
+    let sql = scene.file("upgrade.sql");
+    assert!(sql.contains(r#"'{"a\"b",NULL,"c"}'"#) && sql.contains("setval('numbers', 41)"), "{sql}");
+    assert!(!sql.contains("SAVEPOINT") && !sql.contains("SELECT 1;"), "{sql}");
     assert_eq!(server.scratch(), "0");
 }

@@ -133,6 +133,32 @@ fn sql_that_is_not_what_the_upgrade_does_is_found_out() {
 }
 
 #[test]
+fn sql_that_was_captured_is_run_on_a_second_copy() {
+    // No offline render, so what was executed stands in for it.
+    let online = "rows = op.get_bind().execute(sa.text('SELECT id FROM people')).fetchall()\n";
+    let faithful = format!(
+        "{online}for row in rows:\n    op.execute(f\"UPDATE people SET name = 'n{{row[0]}}' WHERE id = {{row[0]}}\")"
+    );
+    let Some(scene) = Scene::tiny(&second(&faithful, "pass"), DATA) else { return };
+    let ran = scene.run(&[]);
+    assert_eq!((ran.code, ran.step("verify-sql").0), (0, "passed"), "{ran:?}");
+    assert_eq!(ran.subject()["upgrade"]["captured_online"], true);
+    // What goes past SQLAlchemy is in no file.
+    let hidden = format!(
+        "{online}op.execute('PRAGMA user_version = 7')\nop.execute(\"UPDATE people SET seen = 'x'\")\n\
+         op.get_bind().connection.cursor().execute('DELETE FROM notes')"
+    );
+    let Some(scene) = Scene::tiny(&second(&hidden, "pass"), DATA) else { return };
+    let ran = scene.run(&[]);
+    assert_eq!((ran.code, ran.step("verify-sql").0), (1, "failed"), "{ran:?}");
+    assert!(
+        ran.step("verify-sql").1.contains("E43") && ran.step("verify-sql").1.contains("notes"),
+        "{ran:?}"
+    );
+    assert!(scene.file("upgrade.sql").contains("PRAGMA user_version = 7;"));
+}
+
+#[test]
 fn renders_that_differ_and_percents_that_double_are_found_out() {
     let upgrade = "import random\n\
                    for n in random.sample(range(10**9), 3):\n    op.execute(f'UPDATE people SET seen = {n} WHERE id = 9')";
@@ -168,7 +194,33 @@ fn what_env_py_prints_never_gets_into_the_sql_and_a_url_that_is_not_used_is_foun
     let elsewhere = "os.environ['DATABASE_URL'] = 'sqlite://'";
     let Some(scene) = Scene::tiny_with(&add, DATA, elsewhere, "") else { return };
     let ran = scene.run(&[]);
-    assert_eq!((ran.code, ran.step("upgrade").0), (1, "failed"), "{ran:?}");
+    assert_eq!((ran.code, &ran.json["error"]["code"]), (1, &"E41".into()), "{ran:?}");
+
+    // Another database, by its URL or behind SQLAlchemy's back: it is left as it was.
+    let scene = Scene::tiny(&add, DATA);
+    let Some(live) = scene else { return };
+    let path = live.snapshot();
+    let before = std::fs::read(&path).expect("bytes");
+    let by_url = format!("os.environ['DATABASE_URL'] = 'sqlite:///{}'", path.display());
+    let by_hand = format!(
+        "import sqlite3\nreal_engine = create_engine\n\
+         def create_engine(url, **kw):\n    return real_engine('sqlite://', creator=lambda: sqlite3.connect('{}'), **kw)",
+        path.display()
+    );
+    let beside = format!("create_engine('sqlite:///{}').connect()", path.display());
+    for extra in [by_url, by_hand, format!("if not context.is_offline_mode():\n    {beside}")] {
+        let Some(scene) = Scene::tiny_with(&add, DATA, &extra, "") else { return };
+        let ran = scene.run(&[]);
+        assert_eq!((ran.code, &ran.json["error"]["code"]), (1, &"E41".into()), "{extra}: {ran:?}");
+        assert_eq!(std::fs::read(&path).expect("bytes"), before, "{extra}");
+    }
+
+    // A file that appears while rendering may be anybody's: it is named and left.
+    let writes = "if context.is_offline_mode():\n    open('mine.sql', 'a').write('SELECT 1;')";
+    let Some(scene) = Scene::tiny_with(&add, DATA, writes, "") else { return };
+    let ran = scene.run(&[]);
+    assert!(ran.step("render-upgrade").1.contains("E32: while rendering, mine.sql appeared"), "{ran:?}");
+    assert!(scene.project().join("mine.sql").exists());
 
     let connects = "if context.is_offline_mode():\n    create_engine(os.environ['DATABASE_URL']).connect()";
     let Some(scene) = Scene::tiny_with(&add, DATA, connects, "") else { return };

@@ -7,6 +7,7 @@ mod ci;
 mod console;
 mod dry_run;
 mod dry_run_errors;
+mod dry_run_losses;
 mod dry_run_postgres;
 mod dry_run_projects;
 mod dry_run_scene;
