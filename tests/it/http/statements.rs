@@ -35,6 +35,12 @@ impl Asked {
         play.smoke("staging").await;
         play.at("2025-11-19T15:00:00Z").await;
         play.judge("staging", Health::Healthy).await;
+        // Other SQL than what ran on staging, as in every later round.
+        play.prepare("production").await;
+        play.attach("production", &play.kit("production").with_comment("1")).await;
+        play.accept_all("production").await;
+        play.tick_all("production").await;
+        play.vote(&play.daniel, "production", Choice::Approve).await.unwrap();
         let admin = play.app.person("Ada Admin", &[Role::Admin, Role::Auditor]).await;
         let api = play.app.api(&play.priya, &Scope::ALL).await;
         let asked = Self { play, admin, api, run };
@@ -114,7 +120,7 @@ impl Asked {
         (pages, calls)
     }
 
-    /// Statements per place. Each is asked twice: what is kept between requests is there the second time.
+    /// Statements per place, asked before: what is kept between requests is there.
     async fn statements(&self) -> BTreeMap<String, (u16, u64)> {
         let (pages, calls) = self.places();
         let mut counted = BTreeMap::new();
@@ -124,18 +130,26 @@ impl Asked {
             } else {
                 &self.play.priya
             };
-            who.get(&page).await;
-            let before = self.play.app.services.queries();
-            let status = who.get(&page).await.status;
-            counted.insert(page, (status, self.play.app.services.queries() - before));
+            let count = self.count(async || who.get(&page).await.status).await;
+            counted.insert(page, count);
         }
         for call in calls {
-            self.api.get(&call).await;
-            let before = self.play.app.services.queries();
-            let status = self.api.get(&call).await.status;
-            counted.insert(format!("/api/v1{call}"), (status, self.play.app.services.queries() - before));
+            let count = self.count(async || self.api.get(&call).await.status).await;
+            counted.insert(format!("/api/v1{call}"), count);
         }
         counted
+    }
+
+    /// The least of three: the portal sweeps every few seconds, and its statements count too.
+    async fn count(&self, ask: impl AsyncFn() -> u16) -> (u16, u64) {
+        let mut status = ask().await;
+        let mut least = u64::MAX;
+        for _ in 0..3 {
+            let before = self.play.app.services.queries();
+            status = ask().await;
+            least = least.min(self.play.app.services.queries() - before);
+        }
+        (status, least)
     }
 }
 
