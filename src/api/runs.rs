@@ -105,8 +105,8 @@ pub(super) async fn show(
 
 /// Show the run that a redemption opened
 ///
-/// For a client that never got the answer to its redemption: `key` is the `Idempotency-Key` that it sent with this API
-/// token. 404 means that nothing was redeemed with it.
+/// For a client that never got the answer to its redemption: `key` is the `Idempotency-Key` that it sent,
+/// with this or another API token of the same person. 404 means that nothing was redeemed with it.
 #[utoipa::path(get, path = "/tickets/{number}/stages/{stage}/redemptions/{key}", tag = "Runs",
     params(("number" = String, Path, description = "The ticket's number, such as CHG-1"),
            ("stage" = String, Path, description = "The stage's name, such as staging"),

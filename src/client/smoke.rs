@@ -48,7 +48,9 @@ pub(super) fn run(options: &Options) -> Result<Done, Failure> {
     let status = command
         .status()
         .map_err(|error| Failure::failed("not-started", format!("{program} can’t be started: {error}.")))?;
-    let attached = options.junit.as_ref().map(|path| report(&portal, options, path)).transpose()?;
+    let attached = options.junit.as_ref().map(|path| report(&portal, options, path)).transpose();
+    let attached = attached
+        .map_err(|failure| failure.with_document(json!({"exit_code": status.code(), "passed": false})))?;
     let document = json!({
         "exit_code": status.code(),
         "report": attached.as_ref().map(|(attached, _)| attached.json()),
@@ -56,13 +58,16 @@ pub(super) fn run(options: &Options) -> Result<Done, Failure> {
     });
     if !status.success() {
         let how = status.code().map_or_else(|| "by a signal".to_owned(), |code| format!("with {code}"));
-        return Err(Failure::failed("smoke-failed", format!("The smoke tests ended {how}.")));
+        return Err(
+            Failure::failed("smoke-failed", format!("The smoke tests ended {how}.")).with_document(document)
+        );
     }
     match attached {
         Some((_, false)) => Err(Failure::failed(
             "smoke-failed",
             "The command ended with 0, but its report holds no test that passed, or one that failed.",
-        )),
+        )
+        .with_document(document)),
         Some((attached, true)) => Ok(Done::new(
             format!("The smoke tests passed; their report is version {} of the stage’s.", attached.version),
             document,

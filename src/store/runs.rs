@@ -4,7 +4,7 @@ use super::row::row;
 use super::types::Json;
 use super::{Conn, Record, RowRef, StoreError, Tx};
 use crate::domain::digest::Digest;
-use crate::domain::id::{ApiTokenId, ApplyTokenId, RunId, TicketNumber};
+use crate::domain::id::{ApiTokenId, ApplyTokenId, PersonId, RunId, TicketNumber};
 use crate::domain::run::{Run, RunStatus, Verdict};
 use crate::domain::time::Timestamp;
 
@@ -153,17 +153,18 @@ pub async fn by_key(
     conn: &mut impl Conn,
     ticket: TicketNumber,
     stage: &str,
-    token: ApiTokenId,
+    person: PersonId,
     key: &str,
 ) -> Result<Option<RunId>, StoreError> {
     conn.sql(
         "SELECT r.id FROM tickets t JOIN stages s ON s.ticket_id = t.id JOIN environments e ON e.id = s.environment_id \
-         JOIN runs r ON r.stage_id = s.id \
-         WHERE t.number = $1 AND e.name = $2 AND r.redeemed_via = $3 AND r.idempotency_key = $4",
+         JOIN runs r ON r.stage_id = s.id JOIN users u ON u.id = r.redeemed_by \
+         WHERE t.number = $1 AND e.name = $2 AND u.person_id = $3 AND r.idempotency_key = $4 \
+         ORDER BY r.act DESC LIMIT 1",
     )
     .bind(ticket)
     .bind(stage)
-    .bind(token)
+    .bind(person)
     .bind(key)
     .optional()
     .await

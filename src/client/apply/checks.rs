@@ -1,7 +1,8 @@
 //! Everything that has to hold before a token is redeemed. Each thing that does not is one sentence and exit code 3.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::signals::Signals;
 use super::state::Slot;
 use super::{Common, Target, database_url};
 use crate::alembic::formats;
@@ -10,7 +11,7 @@ use crate::alembic::report::DryRunReport;
 use crate::client::output::{Blocker, Failure};
 use crate::client::portal::Portal;
 use crate::client::portal::shapes::{Artifact, Gates, Page, Presents, Ticket};
-use crate::client::project::{self, Project, Render};
+use crate::client::project::{self, Project, ProjectError, Render};
 use crate::domain::artifact::ArtifactKind;
 use crate::domain::digest::Digest;
 use crate::domain::run::{Direction, Method};
@@ -32,6 +33,7 @@ pub(super) struct Checked {
     pub before: String,
     /// What is run, with the approved file in its place.
     pub command: Vec<String>,
+    ticket: Ticket,
 }
 
 pub(super) fn check(
@@ -39,6 +41,22 @@ pub(super) fn check(
     target: &Target,
     portal: &Portal,
     slot: &Slot,
+    signals: &Signals,
+) -> Result<Checked, Failure> {
+    let checked = check_all(options, target, portal, slot, signals);
+    // Whoever stopped it knows why it ended, and wants to hear only that nothing happened.
+    signals.check("nothing was redeemed, and nothing ran.")?;
+    let mut checked = checked?;
+    checked.project.stop_for_nobody();
+    Ok(checked)
+}
+
+fn check_all(
+    options: &Common,
+    target: &Target,
+    portal: &Portal,
+    slot: &Slot,
+    signals: &Signals,
 ) -> Result<Checked, Failure> {
     let url = database_url()?;
     let gates: Gates = portal.get(&target.gates_path())?;
@@ -48,18 +66,8 @@ pub(super) fn check(
     })?;
     identity(options, &presents)?;
     let ticket: Ticket = portal.get(&format!("/tickets/{}", target.at.ticket))?;
-    let project = Project::open(&options.project)?;
-    let before = one(&project.current(&url)?);
-    if before != gates.from_revision {
-        let at = if before.is_empty() { "no revision".to_owned() } else { before };
-        return Err(Failure::refused(
-            "other-revision",
-            format!("The database is at {at}, and what was approved starts from {}.", gates.from_revision),
-        )
-        .advise(
-            "Check DATABASE_URL; if it is right, the change has to be rehearsed and approved from there.",
-        ));
-    }
+    let project = Project::open_until(&options.project, signals.stop()).map_err(not_as_approved)?;
+    // Nothing that nobody approved comes near the database: the scripts first, and env.py with them.
     if target.direction == Direction::Upgrade {
         head_unmoved(&project, &gates.to_revision)?;
     }
@@ -72,7 +80,69 @@ pub(super) fn check(
         Some(Method::Downgrade) | None => sql(options, target, portal, &project, &gates, &presents)?,
     };
     let command = placed(options, target, portal, slot, &presents)?;
-    Ok(Checked { project, gates, sql_digest, manifest_sha256, before, command })
+    let command = found(&project, command)?;
+    let before = one(&project.current(&url)?);
+    if before != gates.from_revision {
+        let at = if before.is_empty() { "no revision".to_owned() } else { before };
+        return Err(Failure::refused(
+            "other-revision",
+            format!("The database is at {at}, and what was approved starts from {}.", gates.from_revision),
+        )
+        .advise(
+            "Check DATABASE_URL; if it is right, the change has to be rehearsed and approved from there.",
+        ));
+    }
+    let mut checked = Checked { project, gates, sql_digest, manifest_sha256, before, command, ticket };
+    checked.unchanged(portal, target)?;
+    Ok(checked)
+}
+
+impl Checked {
+    /// The scripts once more, as they are on the disk by now: what was checked may have been replaced since.
+    pub fn unchanged(&mut self, portal: &Portal, target: &Target) -> Result<(), Failure> {
+        self.project.list_again().map_err(not_as_approved)?;
+        if target.direction == Direction::Upgrade {
+            head_unmoved(&self.project, &self.gates.to_revision)?;
+        }
+        if let Some(approved) = self.manifest_sha256 {
+            scripts_unchanged(&self.project, portal, target, &self.ticket, approved)?;
+        }
+        Ok(())
+    }
+}
+
+/// A project that can't be read is not the one that was approved, which could.
+fn not_as_approved(error: ProjectError) -> Failure {
+    let ours = ["E03", "E04", "E05"].contains(&error.code);
+    let exit = if error.exit == 1 && !ours { 3 } else { error.exit };
+    ProjectError { exit, ..error }.into()
+}
+
+/// The command with its program's full path: a name that leads nowhere must not cost a token and every approval.
+fn found(project: &Project, mut command: Vec<String>) -> Result<Vec<String>, Failure> {
+    let Some(program) = command.first_mut() else { return Err(Failure::usage("What is to be run?")) };
+    let places: Vec<PathBuf> = if program.contains(std::path::is_separator) {
+        vec![project.cwd().join(&program)]
+    } else {
+        project.search_path().into_iter().map(|folder| project.cwd().join(folder).join(&program)).collect()
+    };
+    let Some(place) = places.into_iter().find(|place| runs(place)) else {
+        return Err(Failure::usage(format!("{program} is no program that could be run."))
+            .advise("It is sought from the project’s folder, beside the project’s Python, and in PATH."));
+    };
+    text_path(&place)?.clone_into(program);
+    Ok(command)
+}
+
+#[cfg(unix)]
+fn runs(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn runs(path: &Path) -> bool {
+    path.is_file() || path.with_extension("exe").is_file()
 }
 
 /// The revisions of a database as one text: mostly one, none before the first migration.
@@ -129,7 +199,7 @@ fn scripts_unchanged(
     ticket: &Ticket,
     approved: Digest,
 ) -> Result<Digest, Failure> {
-    let here = project.manifest(&ticket.from_revision, &ticket.to_revision)?;
+    let here = project.manifest(&ticket.from_revision, &ticket.to_revision).map_err(not_as_approved)?;
     let digest = here.sha256().map_err(|error| Failure::failed("manifest", error.to_string()))?;
     if digest == approved {
         return Ok(digest);
@@ -268,5 +338,6 @@ fn placed(
 }
 
 fn text_path(path: &Path) -> Result<&str, Failure> {
-    path.to_str().ok_or_else(|| Failure::usage("The folder of --state-dir has a name that is no text."))
+    path.to_str()
+        .ok_or_else(|| Failure::usage("A folder on the way to what is to be run has a name that is no text."))
 }

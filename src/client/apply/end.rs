@@ -71,6 +71,10 @@ impl Ending<'_> {
     fn revision(self) -> Option<String> {
         let read = database_url().and_then(|url| Ok(self.project.current(&url)?));
         match read {
+            Ok(revisions) if revisions.len() > 1 => {
+                note(&format!("The database is at several revisions: {}.", checks::one(&revisions)));
+                None
+            }
             Ok(revisions) => Some(checks::one(&revisions)).filter(|text| !text.is_empty()),
             Err(failure) => {
                 note(&format!("The database’s revision can’t be read: {}", failure.message));
@@ -97,8 +101,7 @@ impl Ending<'_> {
                 Err(error) if error.leaves_open() && started.elapsed() < PATIENCE => {
                     thread::sleep(Duration::from_secs(1));
                 }
-                Err(error) if error.leaves_open() => return Err(self.unreported(error, record, after)),
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(self.unreported(error, record, after)),
             }
         }
     }
@@ -108,17 +111,23 @@ impl Ending<'_> {
     }
 
     fn unreported(self, error: PortalError, record: &Record, after: Option<&str>) -> Failure {
+        let refused = !error.leaves_open();
         let failure = Failure::from(error);
+        let exit = if refused { failure.exit } else { Exit::Unreachable };
         let code =
             record.exit_code.map_or_else(|| "was not started".to_owned(), |c| format!("ended with {c}"));
         let at = after.unwrap_or("a revision that can’t be read");
         Failure {
-            exit: Exit::Unreachable,
+            exit,
             message: format!(
                 "{} The command {code} and the database is at {at}, which the portal does not know yet.",
                 failure.message
             ),
-            advice: Some(format!("When the portal answers again: {}.", self.target.resume_command())),
+            advice: Some(if refused {
+                "A person has to look at the database and record a verdict on the run’s page.".to_owned()
+            } else {
+                format!("When the portal answers again: {}.", self.target.resume_command())
+            }),
             ..failure
         }
     }

@@ -8,12 +8,13 @@ use std::thread;
 use std::time::Duration;
 
 use super::Common;
-use super::mask::{Mask, passwords};
+use super::mask::Mask;
 use super::signals::{Signals, pass_on};
 use super::state::Slot;
 use crate::client::output::{Failure, note};
 use crate::client::portal::shapes::{LogState, Run};
 use crate::client::portal::{Portal, PortalError};
+use crate::client::project::{Project, secrets_of};
 use crate::domain::id::RunId;
 
 /// The largest piece of log that is sent at once; the portal takes 1 MiB.
@@ -81,8 +82,11 @@ impl<'a> Execution<'a> {
         let variable = |name: &str| std::env::var(name).ok();
         let mut secrets = vec![portal.token().reveal().clone()];
         secrets.extend(variable("COUNTERSIGN_APPLY_TOKEN").map(|text| text.trim().to_owned()));
-        secrets.extend(variable("DATABASE_URL").iter().flat_map(|url| passwords(url)));
         secrets.extend(variable("PGPASSWORD"));
+        let named = options.project.url_env.iter().chain(&options.project.pass_env);
+        let named: Vec<String> = named.filter_map(|name| variable(name)).collect();
+        secrets.extend(variable("DATABASE_URL").iter().chain(&named).flat_map(|url| secrets_of(url)));
+        secrets.extend(named);
         Self {
             portal,
             slot,
@@ -95,15 +99,23 @@ impl<'a> Execution<'a> {
     }
 
     /// Starts the command, with its output going into the log. It is in a group of its own: what is typed at the terminal
-    /// reaches it once, through here.
-    pub fn start(command: &[String], log: File) -> Result<Child, Failure> {
+    /// reaches it once, through here. It runs where the scripts were checked, and has the database that was checked.
+    pub fn start(command: &[String], project: &Project, log: File) -> Result<Child, Failure> {
         let (program, arguments) =
             command.split_first().ok_or_else(|| Failure::usage("What is to be run?"))?;
         let refused = |error: std::io::Error| {
             Failure::failed("not-started", format!("{program} can’t be started: {error}."))
         };
         let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::null());
+        command.args(arguments).stdin(Stdio::null()).current_dir(project.cwd());
+        if let Ok(path) = std::env::join_paths(project.search_path()) {
+            command.env("PATH", path);
+        }
+        if let Some(url) = std::env::var_os("DATABASE_URL") {
+            for name in &project.args().url_env {
+                command.env(name, &url);
+            }
+        }
         command.stdout(log.try_clone().map_err(refused)?).stderr(log);
         crate::client::without_secrets(&mut command);
         #[cfg(unix)]
@@ -111,18 +123,31 @@ impl<'a> Execution<'a> {
         command.spawn().map_err(refused)
     }
 
-    /// Stays with the command until it ends.
+    /// Stays with the command until it has ended, and everything that it left behind with its output open.
     pub fn accompany(&self, mut child: Child, signals: &Signals) -> (Ended, LogEnd) {
+        let mut ended = None;
+        let mut told = false;
         self.follow(|| {
             for (signal, name) in signals.fresh() {
                 note(&format!("{name} is passed on to the command."));
                 pass_on(&child, signal);
             }
-            match child.try_wait() {
-                Ok(status) => status.map(Ended::of),
-                // Not to be asked about any more, so it is not running.
-                Err(_) => Some(Ended::Code(1)),
+            if ended.is_none() {
+                ended = match child.try_wait() {
+                    Ok(status) => status.map(Ended::of),
+                    // Not to be asked about any more, so it is not running.
+                    Err(_) => Some(Ended::Code(1)),
+                };
             }
+            let end = ended?;
+            if self.slot.still_running().unwrap_or(false) {
+                if !told {
+                    note("The command has ended, but what it started is still running; that is waited for.");
+                }
+                told = true;
+                return None;
+            }
+            Some(end)
         })
     }
 
@@ -151,25 +176,21 @@ impl<'a> Execution<'a> {
         })
     }
 
-    /// The output as it comes, for whoever watches.
+    /// The output as it comes, without secrets, for whoever watches: a terminal's text is kept elsewhere too.
     fn show(&self, over: &Bell) {
-        let Ok(mut log) = File::open(self.slot.log_path()) else { return };
-        if log.seek(SeekFrom::Start(self.sent)).is_err() {
-            return;
-        }
-        let mut piece = vec![0; PIECE];
+        let mut at = self.sent;
         loop {
             let last = over.rung();
-            while let Ok(read) = log.read(&mut piece) {
-                let bytes = piece.get(..read).unwrap_or_default();
-                if bytes.is_empty() {
+            while let Ok(piece) = self.piece(at, last) {
+                if piece.is_empty() {
                     break;
                 }
+                at += u64::try_from(piece.len()).unwrap_or(0);
                 // A terminal that is gone does not concern the command.
                 let _ = if self.quiet {
-                    std::io::stderr().lock().write_all(bytes)
+                    std::io::stderr().lock().write_all(&piece)
                 } else {
-                    std::io::stdout().lock().write_all(bytes)
+                    std::io::stdout().lock().write_all(&piece)
                 };
             }
             if last {

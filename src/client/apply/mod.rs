@@ -20,7 +20,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::output::{Done, Failure, note};
+use super::output::{Done, Exit, Failure, note};
 use super::portal::Portal;
 use super::project::ProjectArgs;
 use super::{StageOf, With, fresh_key};
@@ -191,14 +191,18 @@ fn go(options: &Common, target: &Target) -> Result<Done, Failure> {
     let token =
         if options.release { None } else { Some(redeem::given_token(options.token_file.as_deref())?) };
     let key = grant::key(&portal, options.grant_key.as_deref())?;
-    let checked = checks::check(options, target, &portal, &slot)?;
-    signals.check("nothing was redeemed, and nothing ran.")?;
+    let mut checked = checks::check(options, target, &portal, &slot, &signals)?;
+    let mut record = prepare(options, target, &portal, &checked);
+    slot.write(&record)?;
     let token = match token {
         Some(token) => token,
-        None => redeem::release(&portal, target)?,
+        None => redeem::release(&portal, target).inspect_err(|failure| {
+            // Where no answer came, a token may be out there: a resume takes it back.
+            if failure.exit != Exit::Unreachable {
+                slot.forget(false);
+            }
+        })?,
     };
-    let mut record = prepare(target, &portal, &checked);
-    slot.write(&record)?;
     let redeemed = redeem::redeem(&portal, target, &slot, &record, &token, options.database.as_deref())?;
     // Only the command is left to hold a secret, and that has its own.
     drop(token);
@@ -206,8 +210,10 @@ fn go(options: &Common, target: &Target) -> Result<Done, Failure> {
     record.phase = Phase::Redeemed;
     slot.write(&record)?;
     note(&format!("{}: run {} is open.", target.at, redeemed.run.id));
+    let verified =
+        grant::verify(&key, &redeemed, &record, target).and_then(|()| checked.unchanged(&portal, target));
     let ending = end::Ending { target, portal: &portal, slot: &slot, project: &checked.project };
-    if let Err(failure) = grant::verify(&key, &redeemed, &record, target) {
+    if let Err(failure) = verified {
         // The run is open whatever was signed: it ends here, with nothing run.
         return Err(ending.not_started(&record, failure));
     }
@@ -221,7 +227,7 @@ fn go(options: &Common, target: &Target) -> Result<Done, Failure> {
     };
     record.phase = Phase::Started;
     slot.write(&record)?;
-    match Execution::start(&checked.command, log) {
+    match Execution::start(&checked.command, &checked.project, log) {
         Ok(child) => {
             let (ended, log) = execution.accompany(child, &signals);
             record.exit_code = Some(ended.exit_code());
@@ -235,8 +241,13 @@ fn go(options: &Common, target: &Target) -> Result<Done, Failure> {
 
 /// An earlier run of this machine that nobody has settled comes first.
 fn nothing_left_open(portal: &Portal, target: &Target, slot: &Slot) -> Result<(), Failure> {
+    slot.nothing_runs()?;
     let Some(record) = slot.read()? else { return Ok(()) };
     if record.phase == Phase::Prepared && resume::run_of(portal, &record)?.is_none() {
+        resume::no_other_run(target, portal)?;
+        if record.released {
+            redeem::revoke(portal, target);
+        }
         slot.forget(false);
         return Ok(());
     }
@@ -245,7 +256,7 @@ fn nothing_left_open(portal: &Portal, target: &Target, slot: &Slot) -> Result<()
         .advise(format!("Find out how it ended first: {}.", target.resume_command())))
 }
 
-fn prepare(target: &Target, portal: &Portal, checked: &Checked) -> Record {
+fn prepare(options: &Common, target: &Target, portal: &Portal, checked: &Checked) -> Record {
     Record {
         version: VERSION,
         portal: portal.base().to_owned(),
@@ -260,6 +271,7 @@ fn prepare(target: &Target, portal: &Portal, checked: &Checked) -> Record {
         manifest_sha256: checked.manifest_sha256,
         revision_before: Some(checked.before.clone()),
         prior_tag_redeployed: target.prior_tag_redeployed,
+        released: options.release,
         phase: Phase::Prepared,
         run: None,
         exit_code: None,

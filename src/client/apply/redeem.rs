@@ -6,9 +6,9 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::Target;
 use super::state::{Record, Slot};
-use crate::client::output::Failure;
+use super::{Target, resume};
+use crate::client::output::{Failure, note};
 use crate::client::portal::shapes::Run;
 use crate::client::portal::{Portal, PortalError};
 use crate::client::{fresh_key, text_of};
@@ -55,6 +55,16 @@ pub(super) fn release(portal: &Portal, target: &Target) -> Result<Secret<String>
     read_token(answer?.read::<Released>()?.token.reveal())
 }
 
+/// Takes a token back that was released for a run which never came: nobody else has it, and it would shut the gates.
+pub(super) fn revoke(portal: &Portal, target: &Target) {
+    // One that is gone already, by whatever way, is as good as revoked; where nobody answers, it expires by itself.
+    if let Err(error) = portal.delete(&format!("{}/apply-tokens", target.at.path()))
+        && error.leaves_open()
+    {
+        note(&format!("The apply token could not be revoked: {}", Failure::from(error).message));
+    }
+}
+
 /// The run that was opened, and the right to it.
 #[derive(Debug, Deserialize)]
 pub(super) struct Redeemed {
@@ -83,7 +93,14 @@ pub(super) fn redeem(
         Ok(redeemed) => Ok(redeemed),
         Err(error) if error.leaves_open() => Err(unanswered(error, target)),
         Err(error) => {
-            // A plain no: the token is as it was, and there is nothing to find out later.
+            // A plain no may answer a repetition whose first try got through: only if there is no run is all as it was.
+            match resume::run_of(portal, record) {
+                Ok(None) => {}
+                Ok(Some(_)) | Err(_) => return Err(unanswered(error, target)),
+            }
+            if record.released {
+                revoke(portal, target);
+            }
             slot.forget(false);
             let failure = Failure::from(error);
             if failure.code == "already-redeemed" || failure.exit != crate::client::output::Exit::Refused {

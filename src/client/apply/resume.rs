@@ -6,7 +6,7 @@ use serde_json::json;
 use super::end::Ending;
 use super::execution::{Ended, Execution, LogEnd};
 use super::state::{Phase, Record, Slot};
-use super::{Common, Target};
+use super::{Common, Target, redeem};
 use crate::client::output::{Done, Failure, note};
 use crate::client::portal::shapes::{Run, Ticket};
 use crate::client::portal::{Portal, PortalError};
@@ -28,12 +28,17 @@ pub(super) fn resume(
         )));
     }
     let Some(run) = run_of(portal, &record)? else {
+        no_other_run(target, portal)?;
+        let token = if record.released {
+            redeem::revoke(portal, target);
+            "the token that was released for it is revoked"
+        } else {
+            "the token is unused"
+        };
         slot.forget(false);
         return Err(Failure::failed(
             "not-redeemed",
-            format!(
-                "{target} was cut off before its token was redeemed: nothing ran, and the token is unused."
-            ),
+            format!("{target} was cut off before its token was redeemed: nothing ran, and {token}."),
         )
         .advise("Run the command again."));
     };
@@ -43,6 +48,8 @@ pub(super) fn resume(
     }
     slot.write(&record)?;
     if settled(run.status) {
+        // Whatever the portal was told of how it ended, a command that still runs is not forgotten.
+        slot.nothing_runs()?;
         slot.forget(false);
         return already(target, portal, &run);
     }
@@ -66,6 +73,23 @@ pub(super) fn resume(
     // The log of a run that nobody reports on any more may be refused; its end is what counts.
     let log = if run.log_cut { LogEnd::Cut } else { log };
     ending.report(&record, ended, log)
+}
+
+/// A run that is open on the stage may be the one that the record speaks of, opened under another name: another person's
+/// API token finds no run under the key.
+pub(super) fn no_other_run(target: &Target, portal: &Portal) -> Result<(), Failure> {
+    let ticket: Ticket = portal.get(&format!("/tickets/{}", target.at.ticket))?;
+    let stage = ticket.stages.into_iter().find(|stage| stage.name == target.at.stage);
+    match stage.and_then(|stage| stage.last_run).filter(|run| !settled(run.status)) {
+        None => Ok(()),
+        Some(run) => Err(Failure::refused(
+            "run-open",
+            format!("Run {} of {} is {}, and may be the one that was cut off here.", run.id, target.at, run.status),
+        )
+        .advise(
+            "Resume with an API token of whoever started it; if nobody has one, record a verdict on the run’s page.",
+        )),
+    }
 }
 
 /// The run that the record speaks of; none if its token was never redeemed.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::client::output::Failure;
+use crate::client::project::process::Stop;
 
 /// Signals that somebody sends to end a program.
 #[cfg(unix)]
@@ -16,24 +17,34 @@ const ENDING: [(i32, &str); 2] = [(SIGINT, "SIGINT"), (SIGTERM, "SIGTERM")];
 
 /// From now on these signals don't end this program but are noted.
 #[derive(Debug)]
-pub struct Signals(Vec<(i32, &'static str, Arc<AtomicBool>)>);
+pub struct Signals {
+    flags: Vec<(i32, &'static str, Arc<AtomicBool>)>,
+    stop: Stop,
+}
 
 impl Signals {
     pub fn catch() -> Result<Self, Failure> {
-        let mut caught = Vec::new();
+        let stop = Stop::default();
+        let mut flags = Vec::new();
         for (signal, name) in ENDING {
             let flag = Arc::new(AtomicBool::new(false));
             signal_hook::flag::register(signal, Arc::clone(&flag))
+                .and_then(|_| stop.on_signal(signal))
                 .map_err(|error| Failure::failed("signals", format!("{name} can’t be caught: {error}.")))?;
-            caught.push((signal, name, flag));
+            flags.push((signal, name, flag));
         }
-        Ok(Self(caught))
+        Ok(Self { flags, stop })
+    }
+
+    /// What stops with the first of them.
+    pub fn stop(&self) -> &Stop {
+        &self.stop
     }
 
     /// Signals that came since this was asked last.
     pub fn fresh(&self) -> Vec<(i32, &'static str)> {
         let came = |flag: &Arc<AtomicBool>| flag.swap(false, Ordering::SeqCst);
-        self.0.iter().filter(|(.., flag)| came(flag)).map(|(signal, name, _)| (*signal, *name)).collect()
+        self.flags.iter().filter(|(.., flag)| came(flag)).map(|(signal, name, _)| (*signal, *name)).collect()
     }
 
     /// Refuses to go on where somebody wants an end.

@@ -47,6 +47,9 @@ pub struct Record {
     pub manifest_sha256: Option<Digest>,
     pub revision_before: Option<String>,
     pub prior_tag_redeployed: bool,
+    /// The token was released for this run, so nobody else has it.
+    #[serde(default)]
+    pub released: bool,
     pub phase: Phase,
     pub run: Option<RunId>,
     pub exit_code: Option<i64>,
@@ -158,6 +161,7 @@ impl Slot {
     pub fn new_log(&self) -> Result<File, Failure> {
         let path = self.log_path();
         let fail = |error: std::io::Error| Failure::file(&path, &error);
+        self.nothing_runs()?;
         match fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(fail(error)),
             Ok(()) | Err(_) => {}
@@ -182,6 +186,19 @@ impl Slot {
             Err(TryLockError::WouldBlock) => Ok(true),
             Err(TryLockError::Error(error)) => Err(Failure::file(&path, &error)),
         }
+    }
+
+    /// Refuses to go on beside a command that still runs.
+    pub fn nothing_runs(&self) -> Result<(), Failure> {
+        if !self.still_running()? {
+            return Ok(());
+        }
+        let message = format!(
+            "The command of an earlier run, or something that it started, is still running here and writes to {}.",
+            self.log_path().display()
+        );
+        Err(Failure::refused("still-running", message)
+            .advise("Wait for it to end, or end it; then try again."))
     }
 
     /// Keeps the approved SQL for the command, readable to its owner only.
@@ -243,6 +260,7 @@ mod tests {
             manifest_sha256: None,
             revision_before: Some("a".to_owned()),
             prior_tag_redeployed: false,
+            released: false,
             phase: Phase::Prepared,
             run: None,
             exit_code: None,
@@ -299,6 +317,10 @@ mod tests {
         command.arg("30").stdout(log.try_clone().unwrap());
         let mut child = command.spawn().unwrap();
         drop((log, command));
+        assert!(slot.still_running().unwrap());
+        // Nothing is started beside it, and its output stays where it is.
+        assert_eq!(slot.nothing_runs().unwrap_err().code, "still-running");
+        assert_eq!(slot.new_log().unwrap_err().code, "still-running");
         assert!(slot.still_running().unwrap());
         child.kill().unwrap();
         child.wait().unwrap();

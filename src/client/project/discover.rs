@@ -71,7 +71,7 @@ pub(super) fn open(args: &ProjectArgs, stop: &Stop) -> Result<Project, ProjectEr
         version_locations: Vec::new(),
         warnings: Vec::new(),
     };
-    read_revisions(&mut project)?;
+    list(&mut project)?;
     Ok(project)
 }
 
@@ -206,10 +206,12 @@ struct Entry {
     path: PathBuf,
 }
 
-fn read_revisions(project: &mut Project) -> Result<(), ProjectError> {
-    let ran = shim::run(project, "history", "history", serde_json::json!({}), &shim::Where::nowhere())?;
+/// Reads the revisions that Alembic lists now.
+pub(super) fn list(project: &mut Project) -> Result<(), ProjectError> {
+    let step = shim::fresh(project, "history");
+    let ran = shim::run(project, "history", &step, serde_json::json!({}), &shim::Where::nowhere())?;
     let answer: Answer = match ran.answer {
-        Ok(answer) => serde_json::from_value(answer).map_err(|e| shim::no_answer(project, "history", &e))?,
+        Ok(answer) => serde_json::from_value(answer).map_err(|e| shim::no_answer(project, &step, &e))?,
         Err(fault) => return Err(causes::of_reading(project, &fault)),
     };
     let Answer { tools, script_location, version_locations, revisions, warnings } = answer;

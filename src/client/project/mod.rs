@@ -15,13 +15,13 @@ mod render;
 mod shim;
 pub mod work;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use args::ProjectArgs;
 pub use error::ProjectError;
 pub use online::{Failure, Online, Statement};
-pub use redact::Redactor;
+pub use redact::{Redactor, secrets_of};
 pub use render::Render;
 
 pub use crate::alembic::offline_sql::Direction;
@@ -97,6 +97,30 @@ impl Project {
 
     pub const fn stop(&self) -> &Stop {
         &self.stop
+    }
+
+    /// The folder that Alembic runs in, absolute.
+    pub fn cwd(&self) -> &Path {
+        &self.cwd
+    }
+
+    /// Where programs are looked for: the folder of the project's Python comes before those of `PATH`.
+    pub fn search_path(&self) -> Vec<PathBuf> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        self.python.parent().map(Path::to_owned).into_iter().chain(std::env::split_paths(&path)).collect()
+    }
+
+    /// Lists the revisions anew, as they are on the disk by now.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn list_again(&mut self) -> Result<(), ProjectError> {
+        discover::list(self)
+    }
+
+    /// From now on nothing stops what this project runs but its time limit.
+    pub fn stop_for_nobody(&mut self) {
+        self.stop = Stop::default();
     }
 
     /// What was noticed while the project was read.

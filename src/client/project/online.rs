@@ -199,12 +199,7 @@ pub(super) fn current(project: &Project, database_url: &str) -> Result<Vec<Strin
             "Check DATABASE_URL: the file does not exist.",
         ));
     }
-    let mut step = "current".to_owned();
-    let mut again = 1;
-    while project.logs.join(format!("{step}.out")).exists() {
-        again += 1;
-        step = format!("current-{again}");
-    }
+    let step = shim::fresh(project, "current");
     let ran = shim::run(project, "current", &step, json!({}), &Where::at(database_url))?;
     match ran.answer {
         Ok(answer) => {
@@ -213,18 +208,24 @@ pub(super) fn current(project: &Project, database_url: &str) -> Result<Vec<Strin
             Ok(current.revisions)
         }
         Err(fault) => {
+            if fault.kind == "OtherDatabase" {
+                return Err(ProjectError {
+                    exit: 3,
+                    ..ProjectError::new(
+                        "E20",
+                        "the project's env.py does not use DATABASE_URL: it connects to another database.",
+                        "Let env.py read DATABASE_URL, or name its variable with --url-env; what runs would change that one.",
+                    )
+                });
+            }
             let mut error = causes::of_running(project, &fault);
-            if let Some(password) = password(database_url) {
-                error.message = error.message.replace(password, "(hidden)");
+            // The longest first: a spelling may be part of another.
+            let mut secrets = super::redact::secrets_of(database_url);
+            secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+            for secret in secrets {
+                error.message = error.message.replace(&secret, "(hidden)");
             }
             Err(error)
         }
     }
-}
-
-/// The password in a URL, as it is written there.
-pub(super) fn password(url: &str) -> Option<&str> {
-    let authority = url.split_once("://")?.1.split(['/', '?', '#']).next()?;
-    let (_, password) = authority.rsplit_once('@')?.0.split_once(':')?;
-    (!password.is_empty()).then_some(password)
 }

@@ -17,6 +17,11 @@ impl Stop {
         self.0.store(true, Ordering::SeqCst);
     }
 
+    /// Asks for it as soon as a signal comes.
+    pub fn on_signal(&self, signal: i32) -> io::Result<()> {
+        signal_hook::flag::register(signal, Arc::clone(&self.0)).map(drop)
+    }
+
     pub fn asked(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }

@@ -589,14 +589,14 @@ def options(request, *verb):
     return CommandLine(prog="alembic").parser.parse_args([*argv, *verb])
 
 
-def configured(request, buffer, *verb):
+def configured(request, buffer, *verb, given_url=True):
     from alembic.config import Config
 
     given = options(request, *verb)
     extra = {"output_buffer": buffer} if buffer else {}
     config = Config(request["config"], ini_section=given.name, cmd_opts=given, **extra)
     url = os.environ.get("DATABASE_URL")
-    if url:
+    if url and given_url:
         config.set_section_option(config.config_ini_section, "sqlalchemy.url", url.replace("%", "%%"))
     return config, given
 
@@ -685,11 +685,49 @@ def online(request):
     return {}
 
 
+class OtherDatabase(Exception):
+    pass
+
+
+def same_database(one, other):
+    """Whether two URLs of SQLAlchemy lead to the same database, whoever asks and by whatever driver."""
+
+    def place(url):
+        url = make_url(url)
+        kind = url.get_backend_name().replace("mariadb", "mysql")
+        kind = "postgresql" if kind.startswith("postgres") else kind
+        if kind == "sqlite":
+            path = (url.database or ":memory:").removeprefix("file:").split("?")[0]
+            return kind, path if path == ":memory:" else os.path.realpath(path)
+        port = url.port or url.query.get("port") or {"postgresql": 5432, "mysql": 3306}.get(kind)
+        host = url.query.get("host") or url.query.get("unix_socket") or url.host
+        return kind, host, str(port), url.database or url.query.get("dbname") or url.username
+
+    from sqlalchemy.engine import make_url
+
+    return place(one) == place(other)
+
+
+def only_there():
+    """Refuses every database but the one of DATABASE_URL, before anything is asked of it."""
+    from alembic.runtime import migration
+
+    make = migration.MigrationContext.__init__
+
+    def made(self, *args, **kw):
+        make(self, *args, **kw)
+        if self.connection is not None and not same_database(self.connection.engine.url, os.environ["DATABASE_URL"]):
+            raise OtherDatabase("env.py does not use DATABASE_URL")
+
+    migration.MigrationContext.__init__ = made
+
+
 def current(request):
     from alembic.runtime.environment import EnvironmentContext
     from alembic.script import ScriptDirectory
 
-    config, _ = configured(request, sys.stdout, "current")
+    config, _ = configured(request, sys.stdout, "current", given_url=False)
+    only_there()
     script = ScriptDirectory.from_config(config)
     found = {"revisions": []}
 

@@ -47,6 +47,13 @@ pub(super) struct Fault {
     pub frames: Vec<(PathBuf, Option<u32>, String)>,
 }
 
+/// A name for a step that may be run several times.
+pub(super) fn fresh(project: &Project, step: &str) -> String {
+    let taken = |name: &String| project.logs.join(format!("{name}.out")).exists();
+    let names = std::iter::once(step.to_owned()).chain((2_u32..).map(|again| format!("{step}-{again}")));
+    names.into_iter().find(|name| !taken(name)).unwrap_or_else(|| step.to_owned())
+}
+
 /// Runs one verb. `step` names its files and what is said of it.
 pub(super) fn run(
     project: &Project,
@@ -121,10 +128,7 @@ pub(super) fn last_line(path: &Path) -> Option<String> {
 /// Nothing of the caller's environment but what is needed or named (N2).
 fn environment(project: &Project, command: &mut Command, database: &Where) {
     command.env_clear();
-    let folder = project.python.parent().map(Path::to_owned);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = folder.into_iter().chain(std::env::split_paths(&path));
-    if let Ok(path) = std::env::join_paths(folders) {
+    if let Ok(path) = std::env::join_paths(project.search_path()) {
         command.env("PATH", path);
     }
     if cfg!(windows)

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::client::output::{Done, Failure};
 use crate::client::portal::shapes::Ticket;
-use crate::client::{With, text_of};
+use crate::client::{With, fresh_key, text_of};
 use crate::domain::digest::{Digest, canonical_json};
-use crate::domain::ticket::TicketKind;
+use crate::domain::ticket::{TicketKind, TicketState};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -53,6 +53,7 @@ pub struct Options {
     #[arg(long = "link", value_name = "URL")]
     links: Vec<String>,
     /// What makes this filing this one and no other; else the CI pipeline's id and the ticket's content.
+    /// Outside CI every filing is a new one.
     #[arg(long)]
     key: Option<String>,
 }
@@ -79,11 +80,24 @@ pub(super) fn run(options: &Options) -> Result<Done, Failure> {
     let portal = options.with.open()?;
     let key = match &options.key {
         Some(key) => key.clone(),
-        None => key_of(&body, &pipeline(|name| std::env::var(name).ok())),
+        // Outside a pipeline nothing repeats itself: the same content typed again is meant again.
+        None => key_of(&body, &pipeline(|name| std::env::var(name).ok())).unwrap_or_else(fresh_key),
     };
     let answer = portal.post("/tickets", &body, &key)?;
-    let ticket: Ticket = answer.read()?;
-    let document: Value = answer.read()?;
+    let mut ticket: Ticket = answer.read()?;
+    let mut document: Value = answer.read()?;
+    if answer.replayed {
+        // The answer of then; what has become of the ticket since is asked anew.
+        let now = portal.download(&format!("/tickets/{}", ticket.number))?;
+        (ticket, document) = (now.read()?, now.read()?);
+        if ticket.state != TicketState::Open {
+            let message =
+                format!("{} was filed before under this key, and is {}.", ticket.number, ticket.state);
+            return Err(Failure::refused("filed-before", message)
+                .advise("Name another --key to file it anew.")
+                .with_document(document));
+        }
+    }
     let filed = if answer.replayed { "filed before by this pipeline" } else { "filed" };
     let page = portal.page(&format!("/tickets/{}", ticket.number));
     Ok(Done::new(format!("{} {filed}: {}\n{page}", ticket.number, ticket.title), document))
@@ -97,10 +111,13 @@ fn pipeline(variable: impl Fn(&str) -> Option<String>) -> Vec<String> {
         .unwrap_or_default()
 }
 
-/// One key for one filing: of what is filed, and of where from.
-fn key_of(body: &Value, pipeline: &[String]) -> String {
+/// One key for one filing: of what is filed, and of where from. None outside a pipeline.
+fn key_of(body: &Value, pipeline: &[String]) -> Option<String> {
+    if pipeline.is_empty() {
+        return None;
+    }
     let canonical = canonical_json(&json!([body, pipeline])).unwrap_or_default();
-    format!("ticket-{}", Digest::of(&canonical))
+    Some(format!("ticket-{}", Digest::of(&canonical)))
 }
 
 #[cfg(test)]
@@ -121,11 +138,11 @@ mod tests {
         let first = key_of(&body, &pipeline(github("1")));
         assert_eq!(first, key_of(&body, &pipeline(github("2"))));
         assert_ne!(first, key_of(&json!({"title": "y"}), &pipeline(github("1"))));
-        assert_ne!(first, key_of(&body, &pipeline(|_| None)));
+        assert_eq!(key_of(&body, &pipeline(|_| None)), None);
         assert_ne!(
             first,
             key_of(&body, &pipeline(|name| (name.starts_with("CI_")).then(|| "77".to_owned())))
         );
-        assert!(first.len() <= 200);
+        assert!(first.is_some_and(|key| key.len() <= 200));
     }
 }

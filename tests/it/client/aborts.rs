@@ -3,7 +3,7 @@
 use countersign::domain::artifact::ArtifactKind;
 use serde_json::{Value, json};
 
-use super::console::{Staging, finish};
+use super::console::{Staging, finish, python};
 use crate::on_both_engines;
 use crate::support::client::ApiClient;
 
@@ -51,6 +51,34 @@ on_both_engines! {
         let token = staging.token_file().await;
         staging.touch("backend/alembic/env.py");
         staging.refused(&token, &[], "scripts-changed", "backend/alembic/env.py differs").await;
+    }
+
+    async fn a_script_that_is_replaced_after_it_was_checked_does_not_run(engine: Engine) {
+        let staging = Staging::approved(engine).await;
+        let token = staging.token_file().await;
+        // The project's Python changes a script when it is asked where the database is: after the first look at them.
+        let script = staging.console.path("project").join(SCRIPT);
+        let wrapper = format!(
+            "#!/bin/sh\ncase \"$*\" in *current*) echo '# replaced' >> '{}';; esac\nexec {} \"$@\"\n",
+            script.display(),
+            python(),
+        );
+        let wrapper = staging.console.file("python", wrapper);
+        std::fs::set_permissions(&wrapper, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("a mode");
+        let arguments = ["apply", "CHG-1", "--stage", "staging", "--project", "project", "--python", &wrapper, "--token-file", &token, "--", "true"];
+        let ran = staging.console.run(&arguments).await.ended(3);
+        ran.complaining(&format!("changed after they were approved: {SCRIPT} differs."));
+        Staging::assert_untouched(&staging.tokens().await, staging.last_run().await.as_ref());
+    }
+
+    async fn an_env_py_that_asks_another_database_is_refused(engine: Engine) {
+        let staging = Staging::approved(engine).await;
+        let token = staging.token_file().await;
+        let other = staging.console.path("other.db");
+        std::fs::copy(staging.console.path("target.db"), &other).expect("a copy");
+        // The sample's env.py takes -x url before DATABASE_URL, as others take what alembic.ini says.
+        let x = format!("url=sqlite:///{}", other.display());
+        staging.refused(&token, &["-x", &x], "E20", "env.py does not use DATABASE_URL").await;
     }
 
     async fn a_head_that_moved_is_named(engine: Engine) {

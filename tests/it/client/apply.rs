@@ -100,19 +100,74 @@ on_both_engines! {
         staging.apply_script(&[], "true").await.ended(3).complaining("approvals: 0 of 2 approvals.");
     }
 
+    async fn a_command_that_does_not_exist_costs_nothing(engine: Engine) {
+        let staging = Staging::approved(engine).await;
+        let token = staging.token_file().await;
+        staging.console.file("text", "");
+        for program in ["/no/such/program", "no-such-program", "../text"] {
+            let ran = finish(staging.console.apply(&["--token-file", &token], &[program])).await.ended(2);
+            ran.complaining(&format!("{program} is no program that could be run"));
+            Staging::assert_untouched(&staging.tokens().await, staging.last_run().await.as_ref());
+        }
+    }
+
     async fn a_command_that_can_not_be_started_ends_the_run(engine: Engine) {
         let staging = Staging::approved(engine).await;
-        let ran = finish(staging.console.apply(&["--release"], &["/no/such/program"])).await.ended(1);
-        ran.complaining("/no/such/program can’t be started");
+        let broken = staging.console.file("broken", "#!/no/such/interpreter\n");
+        std::fs::set_permissions(&broken, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("a mode");
+        let ran = finish(staging.console.apply(&["--release"], &[&broken])).await.ended(1);
+        ran.complaining("broken can’t be started");
         let run = staging.last_run().await.expect("a run");
         assert_eq!((run.status, run.revision_after.as_deref()), (RunStatus::Failed, Some("d48b1e9c5f62")));
+    }
+
+    async fn it_runs_in_the_project_that_was_checked_with_its_python_first(engine: Engine) {
+        let staging = Staging::approved(engine).await;
+        let decoy = staging.console.path("elsewhere");
+        std::fs::create_dir(&decoy).expect("a folder");
+        let mut command = staging.console.apply(&["--release", "--url-env", "TARGET"], &["sh", "-c", "pwd; command -v python; echo $TARGET; exit 1"]);
+        command.current_dir(&decoy).env("TARGET", "sqlite:///other.db");
+        finish(command).await.ended(1);
+        let log = staging.log().await;
+        let lines: Vec<&str> = log.lines().collect();
+        let project = staging.console.path("project").canonicalize().expect("a path");
+        let folder = std::path::Path::new(&python()).parent().expect("a folder").join("python");
+        assert_eq!(lines, [project.to_str().expect("text"), folder.to_str().expect("text"), &staging.console.database_url]);
+    }
+
+    async fn what_the_command_leaves_running_is_waited_for(engine: Engine) {
+        let staging = Staging::approved(engine).await;
+        let alembic = staging.console.alembic_command().join(" ");
+        let script = format!("(while [ ! -e ../go ]; do sleep 0.05; done; {alembic}) & echo left; exit 0");
+        let child = staging.console.apply(&["--release", "--heartbeat", "1"], &["sh", "-c", &script]).spawn().expect("the program runs");
+        let run = until(async || staging.last_run().await.filter(|run| run.log_bytes > 0)).await;
+        staging.play.app.clock.advance(jiff::SignedDuration::from_secs(30));
+        until(async || staging.last_run().await.filter(|later| later.lease_until > run.lease_until)).await;
+        assert_eq!(staging.last_run().await.expect("a run").status, RunStatus::Running);
+        staging.console.file("go", "");
+        end_of(child).await.ended(0).complaining("what it started is still running");
+        assert_eq!(staging.last_run().await.expect("a run").status, RunStatus::Succeeded);
+        assert!(staging.log().await.contains("Running upgrade f50d9e7b3a26 -> 0c7e5d1b94fa"));
+    }
+
+    async fn a_finish_that_is_refused_tells_what_happened(engine: Engine) {
+        let staging = Staging::approved(engine).await;
+        let child = staging.console.apply(&["--release", "--json"], &["sh", "-c", "echo ready; while [ ! -e ../go ]; do sleep 0.05; done; exit 7"]).spawn().expect("the program runs");
+        until(async || staging.last_run().await.filter(|run| run.log_bytes > 0)).await;
+        let services = &staging.play.app.services;
+        let priya = staging.play.actor(&staging.play.priya).await;
+        for token in services.list_api_tokens(priya.user).await.expect("her tokens") {
+            services.revoke_api_token(None, token.id).await.expect("revoked");
+        }
+        staging.console.file("go", "");
+        end_of(child).await.complaining("The command ended with 7 and the database is at d48b1e9c5f62");
     }
 
     async fn the_log_streams_and_signs_of_life_come_while_it_runs(engine: Engine) {
         let staging = Staging::approved(engine).await;
         let child = staging
             .console
-            .apply(&["--release", "--heartbeat", "1"], &["sh", "-c", "echo first; while [ ! -e go ]; do sleep 0.05; done; echo last; exit 1"])
+            .apply(&["--release", "--heartbeat", "1"], &["sh", "-c", "echo first; while [ ! -e ../go ]; do sleep 0.05; done; echo last; exit 1"])
             .spawn()
             .expect("the program runs");
         let run = until(async || staging.last_run().await.filter(|run| run.log_bytes > 0)).await;
@@ -143,15 +198,16 @@ on_both_engines! {
         let token = staging.token_file().await;
         let secret = std::fs::read_to_string(&token).expect("a token").trim().to_owned();
         let script = "env; for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline 2>/dev/null; done; printf %s \"$LEAK\"; exit 1";
-        let mut command = staging.console.apply(&[], &["sh", "-c", script]);
-        command.env("COUNTERSIGN_APPLY_TOKEN", &secret).env("PGPASSWORD", "correct horse").env("LEAK", format!("a {secret} b"));
+        let mut command = staging.console.apply(&["--pass-env", "OTHER"], &["sh", "-c", script]);
+        command.env("COUNTERSIGN_APPLY_TOKEN", &secret).env("PGPASSWORD", "correct horse").env("OTHER", "postgresql://u:a/b?c@h/db").env("LEAK", format!("a {secret} b"));
         let ran = finish(command).await.ended(1);
         let log = staging.log().await;
         assert!(log.contains("DATABASE_URL=sqlite"), "{log}");
         assert!(log.contains("PGPASSWORD=************* ") || log.contains("PGPASSWORD=*************\n"), "{log}");
         assert!(log.ends_with(&format!("a {} b", "*".repeat(secret.len()))), "{log}");
-        for secret in [&secret, &staging.console.token] {
-            assert!(!log.contains(secret.as_str()));
+        for secret in [&secret, &staging.console.token, "a/b?c", "correct horse"] {
+            assert!(!ran.stdout.contains(secret) && !ran.stderr.contains(secret), "{secret}");
+            assert!(!log.contains(secret));
         }
         assert!(!ran.stderr.contains(&staging.console.token) && !ran.stdout.contains(&staging.console.token));
         let mut help = staging.console.command(&["apply", "--help"]);
@@ -272,7 +328,7 @@ on_both_engines! {
             let mut arguments = vec!["rollback", "CHG-1", "--stage", "staging", "--method", "restore", "--backup", backup];
             arguments.extend(["--project", project.to_str().expect("text"), "--python", &python, "--release"]);
             arguments.extend(more);
-            arguments.extend(["--", "cp", "kept.db", "target.db"]);
+            arguments.extend(["--", "cp", "../kept.db", "../target.db"]);
             staging.console.command(&arguments)
         };
         finish(rollback(&path, &[])).await.ended(2).complaining("--prior-tag-redeployed");

@@ -84,6 +84,10 @@ on_both_engines! {
         console.run(&smoke("exit 3", &["--junit", "smoke.xml"])).await.ended(1).complaining("smoke.xml");
         console.file("smoke.xml", "<testsuites/>");
         console.run(&smoke("true", &["--junit", "smoke.xml"])).await.ended(1).complaining("The command has to write its JUnit XML there");
+        let told = console.run(&smoke("exit 3", &["--json"])).await.ended(1).json();
+        assert_eq!((&told["error"]["code"], &told["exit_code"]), (&serde_json::json!("smoke-failed"), &serde_json::json!(3)), "{told}");
+        let told = console.run(&smoke("exit 4", &["--junit", "smoke.xml", "--json"])).await.ended(1).json();
+        assert_eq!(told["exit_code"], 4, "{told}");
         let told = console.run(&smoke("cp passed.xml smoke.xml", &["--junit", "smoke.xml", "--json"])).await.ended(0).json();
         assert_eq!((&told["passed"], &told["report"]["version"]), (&json!(true), &json!(1)), "{told}");
 

@@ -3,16 +3,18 @@
 use std::process::Child;
 
 use countersign::domain::run::{RunStatus, TokenState};
+use countersign::domain::user::Scope;
 
-use super::console::{Ran, Silent, Staging, end_of, finish, kill, until};
+use super::console::{Console, Ran, Silent, Staging, end_of, finish, kill, until};
 use crate::on_both_engines;
+use crate::support::client::ApiClient;
 
 impl Staging {
     /// Starts an apply whose command notes that it was started and waits until the file `go` is there.
     fn start(&self) -> Child {
         let alembic = self.console.alembic_command().join(" ");
         let script = format!(
-            "echo started >> starts; while [ ! -e go ]; do sleep 0.05; done; {alembic}; echo done > done"
+            "cd ..; echo started >> starts; while [ ! -e go ]; do sleep 0.05; done; cd project; {alembic}; echo done > ../done"
         );
         self.console
             .apply(&["--release", "--heartbeat", "1"], &["sh", "-c", &script])
@@ -58,7 +60,7 @@ on_both_engines! {
         until(async || (staging.starts() == 1).then_some(())).await;
         die(child).await;
         let ran = staging.console.apply_with_alembic(&["--release"]).await.ended(3);
-        ran.complaining("An earlier upgrade of CHG-1 on staging was cut off");
+        ran.complaining("is still running here");
     }
 
     async fn the_command_outlives_it_and_is_accompanied_to_its_end(engine: Engine) {
@@ -121,12 +123,61 @@ on_both_engines! {
         assert_eq!(staging.starts(), 1);
     }
 
+    async fn while_the_command_still_runs_nothing_is_forgotten(engine: Engine) {
+        let staging = Staging::approved(engine).await;
+        let child = staging.start();
+        until(async || (staging.starts() == 1).then_some(())).await;
+        die(child).await;
+        let run_id = staging.last_run().await.expect("a run").id;
+        let api = ApiClient::new(&staging.console.base, &staging.console.token);
+        let body = serde_json::json!({"outcome": "failed", "exit_code": 1, "revision_before": "d48b1e9c5f62", "revision_after": "d48b1e9c5f62", "backup_restored": false, "prior_tag_redeployed": false});
+        let told = api.post(&format!("/runs/{run_id}/finish"), &body).await;
+        assert_eq!(told.status, 200, "{}", told.text);
+        staging.resume().await.ended(3).complaining("is still running here");
+        staging.console.apply_with_alembic(&["--release"]).await.ended(3).complaining("is still running here");
+        staging.console.file("go", "");
+        until(async || staging.console.path("done").exists().then_some(())).await;
+        until(async || (staging.resume().await.code == 1).then_some(())).await;
+        assert_eq!(staging.starts(), 1);
+    }
+
+    async fn with_another_token_of_the_same_person(engine: Engine) {
+        let mut staging = Staging::approved(engine).await;
+        let child = staging.start();
+        until(async || (staging.starts() == 1).then_some(())).await;
+        die(child).await;
+        staging.remember("prepared", true);
+        // Somebody else finds no run under the key, and must not conclude that there is none.
+        let marta = Console::new(&staging.play.app, &staging.play.marta, Scope::ALL).await;
+        let own = std::mem::replace(&mut staging.console.token, marta.token.clone());
+        staging.resume().await.ended(3).complaining("may be the one that was cut off here");
+        staging.console.token = own;
+        let other = Console::new(&staging.play.app, &staging.play.priya, Scope::ALL).await;
+        assert_ne!(other.token, staging.console.token);
+        staging.console.token = other.token.clone();
+        staging.resume().await.ended(1).complaining("Only whoever redeemed the token reports on its run");
+    }
+
+    async fn a_token_that_was_released_for_it_is_taken_back(engine: Engine) {
+        let staging = Staging::approved(engine).await;
+        let silent = Silent::before(&staging.console.base, "/apply-tokens/redeem");
+        let mut command = staging.console.apply(&["--release"], &["true"]);
+        let child = command.env("COUNTERSIGN_URL", &silent.base).spawn().expect("the program runs");
+        until(async || silent.asked().then_some(())).await;
+        die(child).await;
+        assert_eq!(staging.tokens().await[0].state, TokenState::Issued);
+        let mut command = staging.console.apply(&["--resume"], &[]);
+        command.env("COUNTERSIGN_URL", &silent.base);
+        finish(command).await.ended(1).complaining("the token that was released for it is revoked");
+        assert_eq!(staging.tokens().await[0].state, TokenState::Revoked);
+    }
+
     async fn before_the_token_was_redeemed(engine: Engine) {
         let staging = Staging::approved(engine).await;
         let token = staging.token_file().await;
         // A portal that takes the redemption and never answers: everything else goes to the real one.
         let silent = Silent::before(&staging.console.base, "/apply-tokens/redeem");
-        let mut command = staging.console.apply(&["--token-file", &token], &["sh", "-c", "echo started >> starts"]);
+        let mut command = staging.console.apply(&["--token-file", &token], &["sh", "-c", "echo started >> ../starts"]);
         let child = command.env("COUNTERSIGN_URL", &silent.base).spawn().expect("the program runs");
         until(async || silent.asked().then_some(())).await;
         die(child).await;

@@ -40,6 +40,13 @@ on_both_engines! {
         assert_eq!(file("7", "2", &[]).await["number"], "CHG-2");
         assert_eq!(file("8", "1", &[]).await["number"], "CHG-3");
         assert_eq!(file("8", "1", &["--kind", "emergency", "--emergency-reason", "Fills are written late, clients notice."]).await["number"], "CHG-4");
+        // An answer of then says nothing of a ticket that was abandoned since; outside a pipeline, every filing is a new one.
+        let priya = play.actor(&play.priya).await;
+        play.app.services.abandon_ticket(&priya, countersign::domain::id::TicketNumber(3), "Filed by mistake").await.expect("abandoned");
+        let mut again = console.command(&NEW);
+        again.env("GITHUB_REPOSITORY", "example/trading").env("GITHUB_RUN_ID", "8").env("GITHUB_RUN_ATTEMPT", "2");
+        let ran = finish(again).await.ended(3).complaining("CHG-3 was filed before under this key, and is abandoned");
+        assert_eq!(ran.json()["error"]["code"], "filed-before");
         let description = console.file("about.md", "Four revisions.\n");
         let filed = file("8", "1", &["--description-file", &description, "--author", "Ada"]).await;
         assert_eq!((&filed["description"], &filed["authors"]), (&json!("Four revisions."), &json!(["Ada"])));
