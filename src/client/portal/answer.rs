@@ -241,7 +241,7 @@ mod tests {
         let gateway = PortalError::NotAPortal {
             status: 502,
             base: String::new(),
-            after: Some(Duration::from_secs(900)),
+            after: Some(Duration::from_mins(15)),
         };
         assert!(gateway.passes());
         assert_eq!(gateway.pause(), Some(Duration::from_secs(10)));

@@ -195,7 +195,7 @@ async fn a_withdrawal_meets_a_release(services: &Services, clock: &PlayedClock, 
         let (proof, ballot_of) = ballot(&scene, &daniel, Choice::Withdraw).await;
         let release = async move { one.release(&priya, ticket, "staging", Intent::Upgrade).await };
         let withdraw = async move { other.vote(&daniel, proof, ticket, "staging", ballot_of).await };
-        let (released, withdrawn) = orders.race(release, withdraw).await;
+        let (released, withdrawn) = Box::pin(orders.race(release, withdraw)).await;
         withdrawn.unwrap();
         match released {
             Ok(released) => {

@@ -227,7 +227,7 @@ pub fn risk_lines(stage: &Judged) -> Vec<Status> {
         let words = format!("{} to be accepted", plural(blocking, "blocking finding", "blocking findings"));
         lines.push(Status::new(State::Stop, words));
     }
-    let accepted = number(|finding| finding.is_accepted());
+    let accepted = number(crate::domain::artifact::Finding::is_accepted);
     if accepted > 0 {
         lines.push(Status::new(
             State::Open,

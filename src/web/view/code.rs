@@ -243,7 +243,8 @@ mod tests {
     #[test]
     fn colours_lie_inside_changes_and_everything_is_escaped() {
         let inks = [(0..3, Ink::Keyword), (6..9, Ink::Text)];
-        let code = Code::marked(b"SET < 'a' <b>", Marks { inks: &inks, changed: &[7..11], element: "ins" });
+        let changed = std::slice::from_ref(&(7..11));
+        let code = Code::marked(b"SET < 'a' <b>", Marks { inks: &inks, changed, element: "ins" });
         assert_eq!(
             code.to_string(),
             "<span class=\"qk\">SET</span> &#60; <span class=\"qs\">&#39;</span><ins><span class=\"qs\">a&#39;</span> \

@@ -27,7 +27,7 @@ impl Staging {
     }
 }
 
-/// An address as SQLAlchemy takes it: a socket's folder is no host there.
+/// An address as `SQLAlchemy` takes it: a socket's folder is no host there.
 fn sqlalchemy(url: &str) -> String {
     let rest = url.split_once("://").expect("an address").1;
     let (user, rest) = rest.split_once('@').expect("a user");
@@ -57,7 +57,7 @@ on_both_engines! {
         assert_eq!((run.revision_before.as_deref(), run.revision_after.as_deref()), (Some("d48b1e9c5f62"), Some("0c7e5d1b94fa")));
         assert!(staging.log().await.contains("Running upgrade f50d9e7b3a26 -> 0c7e5d1b94fa"));
         let left: Vec<_> = std::fs::read_dir(staging.console.path("state")).expect("a folder").map(|e| e.expect("an entry").file_name()).collect();
-        assert!(left.iter().all(|name| name.to_str().is_some_and(|name| name.ends_with(".lock"))), "{left:?}");
+        assert!(left.iter().all(|name| std::path::Path::new(name).extension().is_some_and(|end| end == "lock")), "{left:?}");
 
         // A second use of the same token is refused before and by the portal, and runs nothing.
         let ran = staging.console.apply_with_alembic(&["--token-file", &token]).await.ended(3);

@@ -233,23 +233,23 @@ impl Silent {
 }
 
 fn pass_on(mut client: TcpStream, upstream: &str, path: &str, heard: &AtomicBool) {
-    let mut head = Vec::new();
+    let mut request = Vec::new();
     let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
+    while !request.ends_with(b"\r\n\r\n") {
         if client.read(&mut byte).unwrap_or(0) == 0 {
             return;
         }
-        head.push(byte[0]);
+        request.push(byte[0]);
     }
-    let head = String::from_utf8(head).expect("a head of text");
-    if head.lines().next().is_some_and(|line| line.contains(path)) {
+    let request = String::from_utf8(request).expect("text");
+    if request.lines().next().is_some_and(|line| line.contains(path)) {
         heard.store(true, Ordering::SeqCst);
-        std::thread::sleep(Duration::from_secs(3600));
+        std::thread::sleep(Duration::from_hours(1));
     }
     let mut portal = TcpStream::connect(upstream).expect("the portal");
     // One request on each connection, so that every one comes by here.
-    let head = head.replacen("\r\n\r\n", "\r\nconnection: close\r\n\r\n", 1);
-    portal.write_all(head.as_bytes()).expect("a request");
+    let request = request.replacen("\r\n\r\n", "\r\nconnection: close\r\n\r\n", 1);
+    portal.write_all(request.as_bytes()).expect("a request");
     let (mut up, mut down) = (portal.try_clone().expect("a handle"), client.try_clone().expect("a handle"));
     std::thread::spawn(move || std::io::copy(&mut down, &mut up));
     let _ = std::io::copy(&mut portal, &mut client);

@@ -23,7 +23,7 @@ fn upgraded(upgrade: &str) -> Option<Ran> {
 }
 
 fn execute(statements: &[&str]) -> String {
-    statements.iter().map(|sql| format!("op.execute(\"{sql}\")\n")).collect()
+    statements.iter().map(|sql| format!("op.execute(\"{sql}\")\n")).collect::<Vec<_>>().concat()
 }
 
 fn loss(table: &str, rows: u64, values: u64) -> (String, u64, u64) {
@@ -71,7 +71,7 @@ fn what_can_t_be_counted_any_more_is_said_and_not_passed_over() {
                 op.execute('DROP TABLE t')\n";
     let Some(ran) = upgraded(many) else { return };
     assert!(ran.losses().contains(&loss("t", 0, 0)), "{:?}", ran.losses());
-    assert!(ran.warnings("E44").iter().any(|text| text.contains("t")), "{ran:?}");
+    assert!(ran.warnings("E44").iter().any(|text| text.contains('t')), "{ran:?}");
 }
 
 #[test]

@@ -128,7 +128,7 @@ on_both_engines! {
     async fn no_page_of_a_large_file_is_large(engine: Engine) {
         let play = Play::new(engine).await;
         let text = |sign: &str| -> String {
-            (0..50_000).map(|n| format!("INSERT INTO {sign} VALUES ({n}, '{sign}', NULL); -- {n}\n")).collect()
+            (0..50_000).map(|n| format!("INSERT INTO {sign} VALUES ({n}, '{sign}', NULL); -- {n}\n")).collect::<Vec<_>>().concat()
         };
         for (version, sign) in ["a", "b"].iter().enumerate() {
             let sent = play.upload("staging", ArtifactKind::UpgradeSql, "u.sql", text(sign).as_bytes()).await;

@@ -42,7 +42,7 @@ impl Asked {
         play.tick_all("production").await;
         play.vote(&play.daniel, "production", Choice::Approve).await.unwrap();
         let admin = play.app.person("Ada Admin", &[Role::Admin, Role::Auditor]).await;
-        let api = play.app.api(&play.priya, &Scope::ALL).await;
+        let api = play.app.api(&play.priya, Scope::ALL).await;
         let asked = Self { play, admin, api, run };
         asked.happen(1).await;
         asked

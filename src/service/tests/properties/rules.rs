@@ -138,19 +138,7 @@ impl Model {
                 None => Void,
             },
             Action::Finish { who, run, end } => self.finish(who, run, end),
-            Action::Verdict { who, run, verdict } => match self.run(run) {
-                Some(run) => {
-                    let (start, end) = self.range(run);
-                    let between = start != HALF && end != HALF;
-                    only_if(
-                        self.is_open(self.runs[run].at)
-                            && self.may(who, &[Role::Engineer, Role::Board], None)
-                            && self.awaits_verdict(run)
-                            && (verdict != RunVerdict::Partly || between),
-                    )
-                }
-                None => Void,
-            },
+            Action::Verdict { who, run, verdict } => self.settle(who, run, verdict),
             Action::Observe { who, at, healthy } => self.observe(who, at, healthy),
             Action::Incident { who } => only_if(self.declares(who)),
             Action::Resolve { who, pick } => match self.incidents.get(pick) {
@@ -173,6 +161,18 @@ impl Model {
             Action::Sweep | Action::Wait(_) | Action::Window { .. } => Allowed,
             Action::Thread { .. } | Action::Policy { .. } | Action::Next(_) | Action::Back(..) => Void,
         }
+    }
+
+    fn settle(&self, who: Who, run: usize, verdict: RunVerdict) -> Answer {
+        let Some(run) = self.run(run) else { return Void };
+        let (start, end) = self.range(run);
+        let between = start != HALF && end != HALF;
+        only_if(
+            self.is_open(self.runs[run].at)
+                && self.may(who, &[Role::Engineer, Role::Board], None)
+                && self.awaits_verdict(run)
+                && (verdict != RunVerdict::Partly || between),
+        )
     }
 
     pub fn is_open(&self, at: Place) -> bool {
