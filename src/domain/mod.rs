@@ -29,5 +29,6 @@ pub mod sql_digest;
 pub mod ticket;
 pub mod time;
 pub mod transition;
+pub mod unseen;
 pub mod user;
 pub mod window;

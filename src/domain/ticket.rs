@@ -6,6 +6,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use super::id::{ApiTokenId, ApplicationId, IncidentId, PolicyVersionId, TicketId, TicketNumber, UserId};
 use super::named::named;
 use super::time::Timestamp;
+use super::unseen::is_unseen;
 
 named! {
     /// How a ticket is judged.
@@ -186,9 +187,9 @@ pub fn text_rule(text: &str, min: usize, max: usize, multiline: bool) -> Result<
     }
     let hidden = |c: char| {
         (c.is_control() && !(multiline && matches!(c, '\n' | '\r' | '\t')))
-            || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200B}'..='\u{200F}' | '\u{061C}' | '\u{FEFF}'
-                | '\u{00AD}' | '\u{034F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180E}' | '\u{2028}' | '\u{2029}'
-                | '\u{2060}'..='\u{2064}' | '\u{206A}'..='\u{206F}' | '\u{3164}' | '\u{FFA0}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
+            || is_unseen(c)
+            // Letters without a shape: SQL may hold them, a name or a title has no use for them.
+            || matches!(c, '\u{034F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{3164}' | '\u{FFA0}' | '\u{E0080}'..='\u{E0FFF}')
     };
     match text.chars().find(|c| hidden(*c)) {
         Some(c) => Err(format!("The character U+{:04X} can't be used here: it doesn't show.", u32::from(c))),

@@ -1,5 +1,7 @@
 //! Characters that make a person read other text than a database runs.
 
+use crate::domain::unseen::is_unseen;
+
 /// A character that is not seen, or that moves what is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hidden {
@@ -14,11 +16,8 @@ pub struct Hidden {
 /// characters and control characters other than tab and LF. A carriage return is judged by [`find`].
 #[must_use]
 pub const fn is_hidden(character: char) -> bool {
-    matches!(character,
-        '\u{0}'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{7F}'..='\u{9F}'
-        | '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
-        | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}'
-        | '\u{E0000}'..='\u{E007F}')
+    matches!(character, '\u{0}'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{7F}'..='\u{9F}')
+        || is_unseen(character)
 }
 
 /// Every hidden character of `text`, and every carriage return that no LF follows.
