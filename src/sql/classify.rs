@@ -83,10 +83,13 @@ impl<'a> Words<'a> {
     pub fn table(&self) -> Option<String> {
         let guards = |at| self.skip(self.skip(at, &["IF", "EXISTS"]), &["IF", "NOT", "EXISTS"]);
         let at = if self.is(0, &["UPDATE", "TRUNCATE", "INSERT", "REPLACE", "DELETE", "RENAME"]) {
-            self.skip_any(1, &["TABLE", "ONLY", "INTO", "FROM", "OR", "REPLACE", "IGNORE"])
+            let conflict = ["REPLACE", "IGNORE", "ROLLBACK", "ABORT", "FAIL"];
+            let at = if self.is(1, &["OR"]) && self.is(2, &conflict) { 3 } else { 1 };
+            self.skip_any(at, &["TABLE", "ONLY", "INTO", "FROM", "OR", "REPLACE", "IGNORE"])
         } else {
-            let object = (1..self.tokens.len().min(8)).find(|i| self.is(*i, &["TABLE", "INDEX"]))?;
-            if self.is(object, &["TABLE"]) {
+            let object =
+                (1..self.tokens.len().min(8)).find(|i| self.is(*i, &["TABLE", "TABLES", "INDEX"]))?;
+            if self.is(object, &["TABLE", "TABLES"]) {
                 self.skip(guards(object + 1), &["ONLY"])
             } else {
                 let on = (object..self.tokens.len().min(object + 16)).find(|i| self.is(*i, &["ON"]))?;
@@ -143,13 +146,30 @@ pub fn classify_words(words: &Words<'_>) -> Kind {
     kind
 }
 
-/// What a CREATE, DROP or ALTER is about.
+/// Whether a CREATE, DROP or ALTER is about a table or an index.
 fn object(words: &Words<'_>) -> &'static str {
+    const OTHERS: &[&str] = &[
+        "VIEW",
+        "TRIGGER",
+        "FUNCTION",
+        "PROCEDURE",
+        "TYPE",
+        "EVENT",
+        "RULE",
+        "PUBLICATION",
+        "SCHEMA",
+        "STATISTICS",
+        "POLICY",
+        "PACKAGE",
+        "OWNED",
+    ];
     for i in 1..words.tokens.len().min(8) {
-        for object in ["TABLE", "INDEX", "VIEW", "TRIGGER", "FUNCTION", "PROCEDURE", "TYPE"] {
-            if words.is(i, &[object]) {
-                return object;
-            }
+        if words.is(i, &["TABLE"]) || (words.is(0, &["DROP"]) && words.is(i, &["TABLES"])) {
+            return "TABLE";
+        } else if words.is(i, &["INDEX"]) {
+            return "INDEX";
+        } else if words.is(i, OTHERS) {
+            return "";
         }
     }
     ""
@@ -171,12 +191,20 @@ fn with(words: &Words<'_>) -> Kind {
                     return Kind::Insert;
                 } else if words.is(i, &["SELECT"]) {
                     return Kind::Select;
+                } else if words.is(i, &["REPLACE"]) && replaces(words, i) {
+                    return Kind::Insert;
                 }
             }
             _ => {}
         }
     }
     Kind::Other
+}
+
+/// Whether the REPLACE here is a statement, and no function or name.
+fn replaces(words: &Words<'_>, at: usize) -> bool {
+    let after_table = at > 0 && words.kind_at(at - 1) == Some(Tok::Close);
+    after_table && !words.is(at + 1, &["AS"]) && words.tokens.get(at + 1).is_some_and(Token::is_name)
 }
 
 /// Whether the version table, and it alone, is what this statement writes.
@@ -222,6 +250,11 @@ mod tests {
             ("WITH x AS (SELECT 1) DELETE FROM a", Kind::Delete),
             ("WITH x AS (DELETE FROM a) SELECT 1", Kind::Select),
             ("PRAGMA foreign_keys = OFF", Kind::Pragma),
+            ("DROP TABLES a", Kind::DropTable),
+            ("WITH x AS (SELECT 1) REPLACE INTO a SELECT 1", Kind::Insert),
+            ("WITH x AS (SELECT 1) SELECT replace(a, b, c) FROM x", Kind::Select),
+            ("CREATE RULE r AS ON INSERT TO a DO ALSO DELETE FROM b", Kind::Other),
+            ("CREATE PUBLICATION p FOR TABLE a", Kind::Other),
             ("", Kind::Other),
         ] {
             assert_eq!(classify(sql, Dialect::PostgreSql), kind, "{sql}");

@@ -54,7 +54,10 @@ fn each_rule_finds_its_statement_and_leaves_the_like_alone() {
             &["drop-table", "update-without-where"],
         ),
         ("DO $$ BEGIN EXECUTE 'DROP TABLE ' || x; END $$", &["dynamic-sql"]),
-        ("CREATE FUNCTION f() RETURNS void AS $$ BEGIN DELETE FROM a; END $$ LANGUAGE plpgsql", &[]),
+        (
+            "CREATE FUNCTION f() RETURNS void AS $$ BEGIN DELETE FROM a; END $$ LANGUAGE plpgsql",
+            &["delete-without-where"],
+        ),
         ("SELECT 'x", &["unparsed"]),
         ("[2026-01-01 00:00:00] INFO - Running", &["unparsed"]),
         ("FAILED: Multiple head revisions are present", &["unparsed"]),

@@ -4,6 +4,7 @@
 //! nothing recurses on what it reads, nothing panics. May not enter: I/O, clocks, a database.
 
 mod analyse;
+mod bodies;
 pub mod classify;
 pub mod colour;
 mod comments;
@@ -12,12 +13,14 @@ pub mod diff;
 pub mod effect;
 pub mod excerpt;
 pub mod findings;
+mod guard;
 pub mod hidden;
 pub mod lex;
 mod lookalike;
 pub mod moved;
 pub mod normalise;
 pub mod outline;
+mod quoted;
 mod rebuild;
 mod rules;
 mod rules_alter;
@@ -25,6 +28,7 @@ mod rules_other;
 mod script;
 pub mod shown;
 pub mod split;
+mod truth;
 mod types;
 pub mod undo;
 mod verbs;

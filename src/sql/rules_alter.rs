@@ -1,12 +1,12 @@
 //! The rules for the actions of an ALTER TABLE.
 
 use super::classify::{VERSION_TABLE, Words};
-use super::lex::{Kind as Tok, Token};
+use super::lex::{self, Kind as Tok, Token};
 use super::rules::{Found, last_is, short};
 use super::types;
 use crate::domain::rule::{
     CASCADE, CHECKS_OFF, CONSTRAINT, DROP_COLUMN, DROP_CONSTRAINT, DROP_INDEX, NARROWING_TYPE, NOT_NULL,
-    PRIMARY_KEY, PRIVILEGES, RENAME, TABLE_REWRITE, TRUNCATE, TYPE_CHANGE, UNIQUE,
+    PRIMARY_KEY, PRIVILEGES, REACHES_OUTSIDE, RENAME, TABLE_REWRITE, TRUNCATE, TYPE_CHANGE, UNIQUE, UPDATE,
 };
 
 /// What the actions of this ALTER TABLE may do.
@@ -14,9 +14,6 @@ pub(super) fn of(words: &Words<'_>, found: &mut Found) {
     let Some((table, actions)) = actions(words) else { return };
     for action in actions {
         alter(&table, &action, found);
-        if found.len() > 50 {
-            return;
-        }
     }
 }
 
@@ -76,6 +73,11 @@ fn part<'a>(words: &Words<'a>, tokens: Vec<Token>) -> Words<'a> {
 fn alter(table: &str, words: &Words<'_>, found: &mut Found) {
     if words.is(0, &["DROP", "TRUNCATE"]) && words.is(1, &["PARTITION"]) {
         found.push((&TRUNCATE, format!("Every row of this partition of {table} is lost.")));
+    } else if words.is(0, &["DISCARD"]) {
+        found.push((&TRUNCATE, format!("The file with the rows of {table} is deleted.")));
+    } else if words.is(0, &["IMPORT"]) {
+        let why = format!("The rows of {table} are taken from a file that is not part of the ticket.");
+        found.push((&REACHES_OUTSIDE, why));
     } else if words.is(0, &["DROP"]) {
         drop(table, words, found);
     } else if words.is(0, &["ADD"]) {
@@ -229,6 +231,17 @@ fn not_null(words: &Words<'_>) -> bool {
     (0..words.tokens.len()).any(|i| words.skip(i, &["NOT", "NULL"]) > i)
 }
 
+/// Whether the expression from here on names this column.
+fn names(words: &Words<'_>, from: usize, column: &str) -> bool {
+    words.tokens.iter().enumerate().skip(from).any(|(i, token)| {
+        let is_type =
+            words.is(i - 1, &["AS"]) || words.tokens.get(i - 1).is_some_and(|t| t.of(words.sql) == ":");
+        matches!(token.kind, Tok::Word | Tok::Quoted)
+            && !is_type
+            && lex::name(token, words.sql).eq_ignore_ascii_case(column)
+    })
+}
+
 fn alter_column(table: &str, words: &Words<'_>, found: &mut Found) {
     let at = words.skip(1, &["COLUMN"]);
     let Some((name, next)) = words.name(at) else {
@@ -248,6 +261,12 @@ fn alter_column(table: &str, words: &Words<'_>, found: &mut Found) {
                 "Values of {table}.{column} that don't fit the new type are cut, rounded or refused."
             );
             found.push((&NARROWING_TYPE, why));
+        }
+        if using.is_some_and(|using| !names(words, using + 1, &name)) {
+            let why = format!(
+                "Every value of {table}.{column} is replaced by one that it has no part in: the old values are lost."
+            );
+            found.push((&UPDATE, why));
         }
     } else if words.skip(next, &["SET", "NOT", "NULL"]) > next {
         found.push((

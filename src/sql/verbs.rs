@@ -12,7 +12,9 @@ pub(super) fn not_sql(words: &Words<'_>) -> Option<String> {
     let verb = first.of(words.sql).to_ascii_uppercase();
     let known = match first.kind {
         Tok::Open => true,
-        Tok::Word => VERBS.contains(&verb.as_str()),
+        Tok::Word => {
+            VERBS.contains(&verb.as_str()) || PAIRS.iter().any(|(a, b)| verb == *a && words.is(1, b))
+        }
         _ => false,
     };
     (!known).then(|| {
@@ -20,13 +22,22 @@ pub(super) fn not_sql(words: &Words<'_>) -> Option<String> {
     })
 }
 
+/// Verbs that begin sentences of log output too: only what follows them makes them SQL.
+const PAIRS: &[(&str, &[&str])] = &[
+    ("CACHE", &["INDEX"]),
+    ("CLONE", &["INSTANCE", "LOCAL"]),
+    ("STOP", &["ALL", "GROUP_REPLICATION", "REPLICA", "SLAVE"]),
+];
+
 /// The words that statements of the three databases begin with.
-const VERBS: &[&str] = &[
+pub(super) const VERBS: &[&str] = &[
     "ABORT",
     "ALTER",
+    "ANALYSE",
     "ANALYZE",
     "ATTACH",
     "BEGIN",
+    "BINLOG",
     "CALL",
     "CHANGE",
     "CHECK",
@@ -41,6 +52,8 @@ const VERBS: &[&str] = &[
     "DEALLOCATE",
     "DECLARE",
     "DELETE",
+    "DESC",
+    "DESCRIBE",
     "DETACH",
     "DISCARD",
     "DO",
@@ -52,8 +65,10 @@ const VERBS: &[&str] = &[
     "FLUSH",
     "GRANT",
     "HANDLER",
+    "HELP",
     "IMPORT",
     "INSERT",
+    "INSTALL",
     "KILL",
     "LISTEN",
     "LOAD",
@@ -64,6 +79,7 @@ const VERBS: &[&str] = &[
     "OPTIMIZE",
     "PRAGMA",
     "PREPARE",
+    "PURGE",
     "REASSIGN",
     "REFRESH",
     "REINDEX",
@@ -72,6 +88,7 @@ const VERBS: &[&str] = &[
     "REPAIR",
     "REPLACE",
     "RESET",
+    "RESIGNAL",
     "REVOKE",
     "ROLLBACK",
     "SAVEPOINT",
@@ -79,9 +96,11 @@ const VERBS: &[&str] = &[
     "SELECT",
     "SET",
     "SHOW",
+    "SIGNAL",
     "START",
     "TABLE",
     "TRUNCATE",
+    "UNINSTALL",
     "UNLISTEN",
     "UNLOCK",
     "UPDATE",
@@ -96,18 +115,25 @@ const VERBS: &[&str] = &[
 pub(super) fn recognised(kind: Kind, words: &Words<'_>) -> bool {
     const PLAIN: &[&str] = &[
         "ANALYZE",
+        "ANALYSE",
         "ATTACH",
         "CALL",
+        "CHECK",
+        "CHECKSUM",
         "CHECKPOINT",
         "CLUSTER",
         "COMMENT",
         "COPY",
+        "DESC",
+        "DESCRIBE",
         "DETACH",
         "DISCARD",
         "DO",
         "EXECUTE",
         "EXPLAIN",
         "FLUSH",
+        "HELP",
+        "KILL",
         "GRANT",
         "LOCK",
         "NOTIFY",
