@@ -19,12 +19,9 @@ const MOST_DEPTH: usize = 3;
 /// Statements that may begin in one piece of a body, each of which is read to the piece's end.
 const MOST_STARTS: usize = 64;
 
-/// Tokens of carried code that are read of one statement.
-const MOST_TOKENS: usize = 2_000_000;
-
 /// Verbs that begin a statement wherever they are the first of a piece.
 const STRONG: &[&str] =
-    &["DROP", "TRUNCATE", "DELETE", "UPDATE", "ALTER", "EXECUTE", "PREPARE", "MERGE", "INSERT", "CREATE"];
+    &["DROP", "TRUNCATE", "DELETE", "UPDATE", "ALTER", "EXECUTE", "MERGE", "INSERT", "CREATE"];
 
 /// Words after which those are no verbs.
 const BEFORE: &[&str] =
@@ -39,14 +36,18 @@ pub(super) struct Code {
     pub(super) dialect: Dialect,
     pub(super) found: Found,
     depth: usize,
+    /// Tokens of carried code that may yet be read.
     left: usize,
     /// Something was read more than once, since statements in a body overlap.
     overlaps: bool,
 }
 
 impl Code {
-    pub(super) const fn new(dialect: Dialect) -> Self {
-        Self { dialect, found: Found::new(), depth: 0, left: MOST_TOKENS, overlaps: false }
+    /// For a statement of this many bytes.
+    pub(super) const fn new(dialect: Dialect, bytes: usize) -> Self {
+        // A token has some five bytes, and a statement of honest code is within three or four others.
+        let left = 1_000 + bytes.saturating_mul(2);
+        Self { dialect, found: Found::new(), depth: 0, left, overlaps: false }
     }
 
     pub(super) fn found(mut self) -> Found {
@@ -81,15 +82,12 @@ impl Code {
             if !(1..head).any(|i| words.is(i, &["FUNCTION", "PROCEDURE"])) {
                 return false;
             }
-            let body =
-                at_depth(words, &["AS"]).filter(|at| quoted::at(words, at + 1, self.dialect).is_some());
-            if let Some(at) = body {
-                self.quoted(words, Some(at + 1));
-            } else if let Some(at) = at_depth(words, &["ATOMIC", "RETURN"]) {
+            let body = at_depth(words, &["AS"]).map(|at| at + 1);
+            self.quoted(words, body);
+            if let Some(at) = at_depth(words, &["ATOMIC", "RETURN"]) {
                 self.body(words, at + 1);
-            } else {
-                self.language(words);
             }
+            return false;
         } else if words.is(0, &["CREATE", "ALTER"])
             && (words.tokens.iter().any(|t| t.kind == Tok::Semicolon)
                 || (1..head).any(|i| words.is(i, &["TRIGGER", "FUNCTION", "PROCEDURE", "EVENT", "PACKAGE"])))
@@ -137,6 +135,9 @@ impl Code {
     fn quoted(&mut self, words: &Words<'_>, at: Option<usize>) {
         self.language(words);
         let Some((text, _)) = at.and_then(|at| quoted::at(words, at, self.dialect)) else { return };
+        if !self.afford(text.text.len() / 4) {
+            return;
+        }
         if text.coded {
             let why = "Letters of this code are written as numbers: it is not what it looks like.";
             self.found.push((&NOT_UNDERSTOOD, why.into()));
@@ -182,6 +183,17 @@ impl Code {
         self.depth -= 1;
     }
 
+    /// Whether this many tokens more may be read.
+    fn afford(&mut self, tokens: usize) -> bool {
+        let left = self.left.checked_sub(tokens);
+        self.left = left.unwrap_or_default();
+        if left.is_none() {
+            let why = "The code in this statement is too long, or repeats itself too often, to be read.";
+            self.found.push((&UNPARSED, why.into()));
+        }
+        left.is_some()
+    }
+
     /// The statement that begins at this token.
     fn part(&mut self, words: &Words<'_>, from: usize) {
         self.deeper(|code| code.one(words, from, words.tokens.len()));
@@ -189,12 +201,9 @@ impl Code {
 
     fn one(&mut self, words: &Words<'_>, from: usize, to: usize) {
         let Some(tokens) = words.tokens.get(from..to) else { return };
-        let Some(left) = self.left.checked_sub(tokens.len()) else {
-            self.found.push((&UNPARSED, "The code in this statement is too long to be read.".into()));
-            self.left = 0;
+        if !self.afford(tokens.len()) {
             return;
-        };
-        self.left = left;
+        }
         self.overlaps = true;
         let inner = Words { sql: words.sql, tokens: tokens.to_vec(), cut: false };
         rules::statement(classify_words(&inner), &inner, self);
@@ -244,7 +253,8 @@ impl Code {
 /// Whether a statement begins at this token; `fresh` where one has to.
 fn begins(words: &Words<'_>, i: usize, fresh: bool, end: usize) -> bool {
     let strong = words.is(i, STRONG) && (fresh || !words.is(i - 1, BEFORE));
-    let weak = fresh && words.is(i, verbs::VERBS);
+    // What DECLARE is for follows it.
+    let weak = fresh && words.is(i, verbs::VERBS) && !words.is(i, &["DECLARE", "BEGIN", "END"]);
     if !(strong || weak) || guard::is_arm(words, i) || (i > 0 && words.kind_at(i - 1) == Some(Tok::Dot)) {
         return false;
     }
@@ -258,7 +268,10 @@ fn begins(words: &Words<'_>, i: usize, fresh: bool, end: usize) -> bool {
         }
         Some(Tok::Dot | Tok::Comma | Tok::Close) => true,
         Some(Tok::Open) => words.is(i, &["INSERT", "REPLACE", "TRUNCATE"]),
-        _ => words.is(i + 1, &["ELSE", "END", "WHEN", "THEN", "AND", "OR", "IS", "IN"]),
+        _ if words.is(i + 1, &["OR"]) => {
+            !words.is(i + 2, &["REPLACE", "IGNORE", "ROLLBACK", "ABORT", "FAIL"])
+        }
+        _ => words.is(i + 1, &["ELSE", "END", "WHEN", "THEN", "AND", "IS", "IN"]),
     };
     !name && i + 1 < end
 }
@@ -278,4 +291,29 @@ fn at_depth(words: &Words<'_>, wanted: &[&str]) -> Option<usize> {
         }
         depth == 0 && words.is(i, wanted)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sql::dialect::Dialect;
+    use crate::sql::findings::find;
+
+    #[test]
+    fn code_that_repeats_or_nests_without_end_is_said_to_be_unread() {
+        let create = "THEN CREATE FUNCTION ".repeat(60);
+        let cases = [
+            format!("DO $$ BEGIN {}$$", "THEN DROP TABLE a ".repeat(5_000)),
+            format!("DO $$ {}$$", "THEN DO $a$ THEN DO $b$ THEN DO $c$ DO '' $c$ $b$ $a$ ".repeat(500)),
+            format!("DO $$ {create}AS $a$ {create}AS $b$ {}$b$ $a$ $$", "DROP TABLE a;".repeat(2_000)),
+            "PREPARE p AS ".repeat(5_000),
+            format!("MERGE INTO a USING b ON true {}", "WHEN MATCHED THEN DELETE ".repeat(5_000)),
+            format!("DELETE FROM a WHERE {}", "(1=1 OR ".repeat(10_000)),
+        ];
+        // What is read again and again costs a bounded number of readings: unbounded ones would not end.
+        for (i, sql) in cases.iter().enumerate() {
+            let found = find(sql, Some(Dialect::PostgreSql));
+            let said = ["unparsed", "too-many-findings", "delete-without-where"];
+            assert!(found.iter().any(|f| said.contains(&f.rule)), "{i}: {found:?}");
+        }
+    }
 }

@@ -20,7 +20,7 @@ const MOST: usize = 50;
 
 /// What the rules for single statements find in this one.
 pub(super) fn of(kind: Kind, words: &Words<'_>, dialect: Dialect) -> Found {
-    let mut code = Code::new(dialect);
+    let mut code = Code::new(dialect, words.sql.len());
     statement(kind, words, &mut code);
     let mut found = code.found();
     limit(&mut found);

@@ -68,7 +68,7 @@ impl Condition<'_, '_> {
         if depth > MOST_DEPTH {
             return Truth::Constant;
         }
-        let parts = self.split(from, to, &["OR", "XOR"], "|").into_iter();
+        let parts = self.split(from, to, &["OR", "XOR"], "").into_iter();
         parts.map(|(from, to)| self.all(from, to, depth)).fold(Truth::False, |a, b| match (a, b) {
             (Truth::True, _) | (_, Truth::True) => Truth::True,
             (Truth::Constant, _) | (_, Truth::Constant) => Truth::Constant,
@@ -107,6 +107,12 @@ impl Condition<'_, '_> {
         }
         if let Some(value) = self.value(from, to) {
             return value.truth();
+        }
+        // MySQL's other OR, and everybody else's way to join two texts.
+        let parts = self.split(from, to, &[], "|");
+        if parts.len() > 1 {
+            let holds = parts.into_iter().any(|(from, to)| self.not(from, to, depth + 1) == Truth::True);
+            return if holds { Truth::True } else { self.named(from, to) };
         }
         let marks = |i: usize| ["=", "<", ">", "!"].iter().any(|mark| self.mark(i, mark));
         let Some(at) = self.at_depth(from, to, marks) else { return self.named(from, to) };
@@ -234,16 +240,13 @@ impl Condition<'_, '_> {
             "CURRENT_TIME",
             "CURRENT_TIMESTAMP",
             "CURRENT_USER",
-            "DATE",
-            "TIMESTAMP",
-            "TIME",
-            "INTERVAL",
             "ARRAY",
         ];
         let names = |i: usize| {
             let token = self.words.tokens.get(i)?;
             let after_cast = i > from && (self.mark(i - 1, ":") || self.words.is(i - 1, &["AS"]));
-            let called = self.words.kind_at(i + 1) == Some(Tok::Open);
+            // A function, or the type of a literal.
+            let called = matches!(self.words.kind_at(i + 1), Some(Tok::Open | Tok::Text)) && i + 1 < to;
             let word = token.kind == Tok::Word
                 && !token.of(self.words.sql).starts_with(|c: char| c.is_ascii_digit());
             let column =
@@ -374,6 +377,9 @@ mod tests {
             "id BETWEEN 1 AND 2",
             "id IN (1, 2)",
             "EXISTS (SELECT 1 FROM b)",
+            "date < '2020-01-01'",
+            "'a' || b = 'ab'",
+            "date < DATE '2020-01-01'",
             "(id = 1) = (1 = 1)",
             "CURRENT OF c",
             "id IS NOT NULL",
