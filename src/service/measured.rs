@@ -227,8 +227,8 @@ mod tests {
         let facts: Vec<_> =
             stored(SQL).iter().map(|f| (f.rule.clone(), measured.facts(f).join("; "))).collect();
         let expected = [
-            ("table-rebuild", "risk_limits has 75 rows; revision e6c2b8a4f107 took 29 ms"),
-            ("narrowing-type", "risk_limits has 75 rows; revision e6c2b8a4f107 took 29 ms"),
+            ("table-rebuild", "risk_limits has 75 rows; rewrites 4 KB; revision e6c2b8a4f107 took 29 ms"),
+            ("narrowing-type", "risk_limits has 75 rows in 4 KB; revision e6c2b8a4f107 took 29 ms"),
             ("drop-column", "drops 2,000 non-null values of trades.legacy_ref"),
         ];
         let facts: Vec<_> = facts.iter().map(|(rule, facts)| (rule.as_str(), facts.as_str())).collect();
