@@ -60,7 +60,7 @@ pub struct Options {
 }
 
 /// Where everything goes if nobody says where.
-pub(super) const OUT: &str = "countersign-dry-run";
+const OUT: &str = "countersign-dry-run";
 
 /// The variable for a URL with a password.
 const SCRATCH: &str = "COUNTERSIGN_SCRATCH_URL";
@@ -85,6 +85,12 @@ impl Options {
             ));
         }
         Ok(Some(url))
+    }
+
+    /// Where everything goes that has no option of its own; none if only single files are wanted.
+    pub(super) fn folder(&self) -> Option<PathBuf> {
+        let only_single = self.single().iter().any(Option::is_some);
+        self.out.clone().or_else(|| (!only_single).then(|| PathBuf::from(OUT)))
     }
 
     /// The options for single files, in the order in which evidence lists them.

@@ -3,8 +3,7 @@
 use countersign::domain::artifact::ArtifactKind;
 use serde_json::{Value, json};
 
-use super::console::{Staging, finish, python};
-use crate::on_both_engines;
+use super::console::{Staging, finish, on_both_engines, python};
 use crate::support::client::ApiClient;
 
 const SCRIPT: &str = "backend/alembic/versions/2025_11_03_f50d9e7b3a26_drop_legacy_ref.py";

@@ -8,8 +8,7 @@ use countersign::domain::facts::Choice;
 use countersign::domain::run::{RunStatus, TokenState};
 use serde_json::json;
 
-use super::console::{Ran, Staging, end_of, finish, kill, python, until};
-use crate::on_both_engines;
+use super::console::{Ran, Staging, end_of, finish, kill, on_both_engines, python, until};
 use crate::support::database::{Engine, TestDb};
 
 impl Staging {

@@ -12,8 +12,7 @@ use countersign::domain::run::RunStatus;
 use countersign::domain::user::Scope;
 use jiff::SignedDuration;
 
-use super::console::{Console, finish, python};
-use crate::on_both_engines;
+use super::console::{Console, finish, on_both_engines, python};
 use crate::support::play::Play;
 
 const PAGE: &str = include_str!("../../../docs/ci.md");

@@ -256,10 +256,24 @@ fn pass_on(mut client: TcpStream, upstream: &str, path: &str, heard: &AtomicBool
     let _ = client.shutdown(std::net::Shutdown::Both);
 }
 
-/// A Python that has Alembic.
+/// The Python that has Alembic, for a test that is skipped where there is none.
 pub fn python() -> String {
-    std::env::var("TEST_PYTHON").expect("TEST_PYTHON names a Python with Alembic")
+    let python = super::dry_run_scene::python().expect("a Python with Alembic");
+    python.into_os_string().into_string().expect("text")
 }
+
+/// As `crate::on_both_engines`, for tests with a project: they are skipped where no Python has Alembic.
+macro_rules! with_alembic_on_both_engines {
+    ($($(#[$attribute:meta])* async fn $name:ident($engine:ident: Engine) $body:block)+) => {
+        $crate::on_both_engines! {$(
+            $(#[$attribute])*
+            async fn $name($engine: Engine) {
+                if $crate::client::dry_run_scene::python().is_some() $body
+            }
+        )+}
+    };
+}
+pub(super) use with_alembic_on_both_engines as on_both_engines;
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a folder");

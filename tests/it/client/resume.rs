@@ -5,8 +5,7 @@ use std::process::Child;
 use countersign::domain::run::{RunStatus, TokenState};
 use countersign::domain::user::Scope;
 
-use super::console::{Console, Ran, Silent, Staging, end_of, finish, kill, until};
-use crate::on_both_engines;
+use super::console::{Console, Ran, Silent, Staging, end_of, finish, kill, on_both_engines, until};
 use crate::support::client::ApiClient;
 
 impl Staging {
