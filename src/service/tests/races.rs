@@ -282,7 +282,7 @@ async fn a_deactivation_meets_a_redemption(services: &Services, clock: &PlayedCl
                 }
                 Err(error) => {
                     assert_eq!(shut(&error), ["approvals"]);
-                    services.revoke_token(&scene.priya, scene.ticket, "staging").await.unwrap();
+                    services.revoke_token(&scene.priya, scene.ticket, "staging", None).await.unwrap();
                 }
             }
         } else {
@@ -298,7 +298,7 @@ async fn a_deactivation_meets_a_redemption(services: &Services, clock: &PlayedCl
                 }
                 Err(error) => {
                     assert_eq!(code(&error), "not-signed-in");
-                    services.revoke_token(&scene.priya, scene.ticket, "staging").await.unwrap();
+                    services.revoke_token(&scene.priya, scene.ticket, "staging", None).await.unwrap();
                 }
             }
         }
