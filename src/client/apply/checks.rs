@@ -45,7 +45,7 @@ pub(super) fn check(
 ) -> Result<Checked, Failure> {
     let checked = check_all(options, target, portal, slot, signals);
     // Whoever stopped it knows why it ended, and wants to hear only that nothing happened.
-    signals.check("nothing was redeemed, and nothing ran.")?;
+    signals.check(super::NOTHING_HAPPENED)?;
     let mut checked = checked?;
     checked.project.stop_for_nobody();
     Ok(checked)

@@ -3,6 +3,7 @@
 mod aborts;
 mod apply;
 mod attach;
+mod between;
 mod ci;
 mod console;
 mod dry_run;
@@ -12,4 +13,5 @@ mod dry_run_postgres;
 mod dry_run_projects;
 mod dry_run_scene;
 mod resume;
+mod rollback;
 mod ticket;
