@@ -107,7 +107,7 @@ impl Between {
                 std::thread::sleep(Duration::from_hours(1));
             }
             (Trouble::Refused(code), 0..usize::MAX) | (Trouble::Lost { then: Some(code) }, 1) => {
-                refuse(&mut client, code)
+                refuse(&mut client, code);
             }
             (Trouble::Held, 0) => {
                 let answer = self.answer(&request, &client);
