@@ -158,12 +158,13 @@ fn gates_open(options: &Common, target: &Target, gates: &Gates) -> Result<(), Fa
         return Ok(());
     }
     let message = format!("{target} is held back by its gates; no token was redeemed.");
-    Err(Failure::refused("gates-closed", message)
-        .advise(format!(
-            "`countersign ticket wait {} --stage {}` waits for them.",
-            target.at.ticket, target.at.stage
-        ))
-        .blocked_by(shut))
+    let advice = match target.direction {
+        Direction::Upgrade => {
+            format!("`countersign ticket wait {} --stage {}` waits for them.", target.at.ticket, target.at.stage)
+        }
+        Direction::Rollback => "Clear them on the stage’s page, then run this again.".to_owned(),
+    };
+    Err(Failure::refused("gates-closed", message).advise(advice).blocked_by(shut))
 }
 
 fn identity(options: &Common, presents: &Presents) -> Result<(), Failure> {

@@ -92,7 +92,7 @@ on_both_engines! {
         staging.left_half_way().await;
 
         // A person's word on the run comes first.
-        let ran = staging.held_back(&["single-run: ", "The rollback of CHG-1 on staging is held back by its gates"]).await;
+        let ran = staging.held_back(&["single-run: ", "The rollback of CHG-1 on staging is held back by its gates", "Clear them on the stage’s page"]).await;
         let blockers = ran.json()["error"]["blockers"].clone();
         let codes: Vec<&str> = blockers.as_array().expect("blockers").iter().filter_map(|b| b["code"].as_str()).collect();
         assert!(codes.contains(&"verdict-first"), "{codes:?}");
