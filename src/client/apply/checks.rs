@@ -160,7 +160,10 @@ fn gates_open(options: &Common, target: &Target, gates: &Gates) -> Result<(), Fa
     let message = format!("{target} is held back by its gates; no token was redeemed.");
     let advice = match target.direction {
         Direction::Upgrade => {
-            format!("`countersign ticket wait {} --stage {}` waits for them.", target.at.ticket, target.at.stage)
+            format!(
+                "`countersign ticket wait {} --stage {}` waits for them.",
+                target.at.ticket, target.at.stage
+            )
         }
         Direction::Rollback => "Clear them on the stage’s page, then run this again.".to_owned(),
     };
