@@ -126,16 +126,20 @@ impl Services {
         Ok(token)
     }
 
-    /// Revokes the outstanding token of a stage.
+    /// Revokes the outstanding token of a stage; or this one only, which may be gone already.
     pub async fn revoke_token(
         &self,
         actor: &Actor,
         number: TicketNumber,
         stage: &str,
+        which: Option<ApplyTokenId>,
     ) -> Result<(), ServiceError> {
         let mut change = self.change(actor, number, Lock::Ticket).await?;
         let facts = change.facts(stage)?;
-        let decision = change.decide(&facts, &Action::RevokeToken)?;
+        let decision = change.decide(&facts, &Action::RevokeToken(which))?;
+        if decision.revokes_token.is_none() {
+            return Ok(());
+        }
         change.entail(self, facts.this.stage.id, &decision, "revoked").await?;
         self.commit(change).await
     }
@@ -251,6 +255,7 @@ impl Services {
             undoes: token.undoes,
             redeemed_by: change.actor.user,
             redeemed_by_name: change.actor.name.clone(),
+            redeemed_person: change.actor.person,
             redeemed_via: change.actor.token(),
             sql_digest: presented.sql_digest.to_string(),
             evidence: token.evidence,

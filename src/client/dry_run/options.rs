@@ -9,8 +9,6 @@ use crate::domain::time::Timestamp;
 /// Render both directions, rehearse on a copy of a snapshot, and write the evidence.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Options {
-    #[command(flatten)]
-    pub project: ProjectArgs,
     /// A SQLite file, or what `pg_dump` wrote. It is only ever read.
     #[arg(long, value_name = "FILE")]
     pub snapshot: PathBuf,
@@ -57,6 +55,8 @@ pub struct Options {
     /// The backup manifest of the snapshot.
     #[arg(long, value_name = "FILE")]
     pub backup_manifest_output: Option<PathBuf>,
+    #[command(flatten, next_help_heading = "Project")]
+    pub project: ProjectArgs,
 }
 
 /// Where everything goes if nobody says where.

@@ -265,7 +265,7 @@ async fn c02_no_act_without_its_event(services: &Services, clock: &PlayedClock) 
         services.open_thread(marta, number, "staging", thread).await.map(drop),
         scene.vote(marta, "staging", Choice::Withdraw).await,
         scene.vote(marta, "staging", Choice::Reject).await,
-        services.revoke_token(priya, number, "staging").await,
+        services.revoke_token(priya, number, "staging", None).await,
         scene.redeem(&released, None).await.map(drop),
         services.declare_incident(priya, "trading-backend", "Late").await.map(drop),
         services.declare_freeze(marta, freeze).await.map(drop),

@@ -3,6 +3,7 @@
 mod aborts;
 mod apply;
 mod attach;
+mod between;
 mod ci;
 mod console;
 mod dry_run;
@@ -15,4 +16,5 @@ mod dry_run_scene;
 mod dry_run_scratch;
 mod dry_run_snapshots;
 mod resume;
+mod rollback;
 mod ticket;
