@@ -46,6 +46,12 @@ pub struct Redeemed {
     pub replayed: bool,
 }
 
+/// So many redemptions with other digests than were approved end a token: somebody tries them out.
+const WRONG_TRIES: i64 = 5;
+
+/// Why it ended then.
+const TRIED_OUT: &str = "it was presented five times with something else than was approved";
+
 impl Services {
     /// Releases a token, if every gate is open at this instant.
     ///
@@ -214,11 +220,13 @@ impl Services {
                 .with("token", token.id.to_string())
                 .with("why", mismatch.code());
             change.record(event);
+            let mut message = mismatch.words().to_owned();
+            if apply_tokens::count_wrong_try(&mut change.tx, token.id).await? >= WRONG_TRIES {
+                change.revoke(self, token.stage, TRIED_OUT).await?;
+                message.push_str(" That was tried too often: the token is revoked.");
+            }
             self.commit(change).await?;
-            return Err(ServiceError::Mismatch {
-                code: mismatch.code(),
-                message: mismatch.words().to_owned(),
-            });
+            return Err(ServiceError::Mismatch { code: mismatch.code(), message });
         }
         let opening = Opening {
             facts: &facts,
