@@ -9,6 +9,7 @@ pub mod colour;
 mod comments;
 pub mod dialect;
 pub mod diff;
+mod differently;
 pub mod effect;
 pub mod excerpt;
 pub mod findings;
