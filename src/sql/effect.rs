@@ -42,6 +42,10 @@ pub fn without_effect(
     let mut quiet = vec![true; changes.len()];
     let (mut read, mut readable) = (false, true);
     let small = old.0.len().max(new.0.len()) <= READ_BY_ALL;
+    let certain = || [old.0, new.0].iter().all(|sql| likely.is_certain(sql) && !escapes_a_quote(sql));
+    if !small && !certain() {
+        return vec![false; changes.len()];
+    }
     for dialect in Dialect::ALL.into_iter().filter(|dialect| small || *dialect == likely) {
         if changes.is_empty() {
             break;
@@ -55,8 +59,7 @@ pub fn without_effect(
             readable = false;
         }
     }
-    let certain = || [old.0, new.0].iter().all(|sql| likely.is_certain(sql) && !escapes_a_quote(sql));
-    let sound = read && quiet.contains(&true) && (small && readable || certain());
+    let sound = read && quiet.contains(&true) && (readable || certain());
     if sound && !steered(old.0) && !steered(new.0) { quiet } else { vec![false; changes.len()] }
 }
 

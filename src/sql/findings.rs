@@ -2,7 +2,6 @@
 //! over the whole script.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
 
 use serde::Serialize;
 
@@ -10,14 +9,12 @@ pub use crate::domain::artifact::Severity;
 
 use super::analyse::{self, Reading};
 use super::classify::{Kind, VERSION_TABLE, Words, classify_words};
-use super::comments;
 use super::dialect::Dialect;
 use super::differently;
 use super::effect;
 use super::excerpt::excerpt;
-use super::hidden;
+use super::letters;
 use super::lex::{Kind as Tok, Lexer, Unterminated};
-use super::lookalike;
 use super::rebuild::{Rebuilds, Step};
 use super::rules::{self, Found};
 use super::script::Script;
@@ -25,10 +22,9 @@ use super::split::{Statement, statements};
 use super::types;
 use super::verbs;
 use crate::domain::rule::{
-    self, CONSTRAINT, DROP_CONSTRAINT, DROP_INDEX, EXECUTABLE_COMMENT, HIDDEN_TEXT, HOMOGLYPH, INDEX_LOCKS,
-    KEYWORDS_ONLY, NARROWING_TYPE, NOT_NULL, NOT_UNDERSTOOD, OTHER_READING, PRIMARY_KEY, READS_DIFFERENTLY,
-    RENAME, RIGHT_TO_LEFT, Rule, SILENCING_COMMENT, TABLE_REBUILD, TABLE_REWRITE, TOO_MANY, TYPE_CHANGE,
-    UNIQUE, UNPARSED, VOLATILE_DEFAULT,
+    self, CONSTRAINT, DROP_CONSTRAINT, DROP_INDEX, INDEX_LOCKS, KEYWORDS_ONLY, NARROWING_TYPE, NOT_NULL,
+    NOT_UNDERSTOOD, OTHER_READING, PRIMARY_KEY, READS_DIFFERENTLY, RENAME, Rule, TABLE_REBUILD,
+    TABLE_REWRITE, TOO_MANY, TYPE_CHANGE, UNIQUE, UNPARSED, VOLATILE_DEFAULT,
 };
 
 /// What analysis says of a statement.
@@ -58,10 +54,7 @@ pub const MAX: usize = 1_000;
 #[must_use]
 pub fn find(sql: &str, dialect: Option<Dialect>) -> Vec<Finding> {
     let (primary, certain) = dialect.map_or_else(|| Dialect::guess(sql), |dialect| (dialect, true));
-    let mut found = hidden_text(sql);
-    found.extend(lookalikes(sql, primary));
-    found.extend(leftward(sql, primary));
-    found.extend(addressed(sql));
+    let mut found = letters::find(sql, primary);
     let (read, broken) = Reader::read(sql, primary, Some(certain));
     found.extend(read);
     if dialect.is_none() {
@@ -113,113 +106,6 @@ pub(super) fn finding(rule: &Rule, lines: std::ops::RangeInclusive<u32>, text: &
         why,
         advice: rule.advice,
     }
-}
-
-/// One finding for each line that holds hidden characters.
-fn hidden_text(sql: &str) -> Vec<Finding> {
-    let mut found: Vec<Finding> = Vec::new();
-    let mut named = 0_usize;
-    for hidden in hidden::find(sql) {
-        let code = u32::from(hidden.character);
-        if let Some(last) = found.last_mut().filter(|last| last.line == hidden.line) {
-            named += 1;
-            if named < 8 {
-                let _ = write!(last.why, ", U+{code:04X}");
-            } else if named == 8 {
-                last.why.push_str(", and more");
-            }
-            continue;
-        }
-        if found.len() > MAX {
-            break;
-        }
-        named = 0;
-        // The window around the character, not the line: a lone CR makes "line" a matter of taste.
-        let from = sql.floor_char_boundary(hidden.at.saturating_sub(60));
-        let to = sql.ceil_char_boundary((hidden.at + 60).min(sql.len()));
-        let why = format!(
-            "This line holds characters that a reader does not see, or sees in another place: U+{code:04X}"
-        );
-        let lines = hidden.line..=hidden.line;
-        let around = sql.get(from..to).unwrap_or_default();
-        found.push(finding(&HIDDEN_TEXT, lines, around, why));
-    }
-    found.iter_mut().for_each(|finding| finding.why.push('.'));
-    found
-}
-
-/// One finding for each line with letters that run from right to left: in code, and in texts and comments.
-fn leftward(sql: &str, dialect: Dialect) -> Vec<Finding> {
-    let mut found: Vec<Finding> = Vec::new();
-    let mut last = [0_u32; 2];
-    for word in lookalike::leftward(sql, dialect) {
-        let seen = &mut last[usize::from(word.code)];
-        if *seen == word.line {
-            continue;
-        }
-        if found.len() > MAX {
-            break;
-        }
-        *seen = word.line;
-        let (rule, why) = if word.code {
-            let why = "Letters that run from right to left stand in the code: a page draws what is between them in \
-                       another order than the database reads it.";
-            (&HIDDEN_TEXT, why)
-        } else {
-            let why = "A text or comment holds letters that run from right to left: a page may draw it, and what \
-                       stands beside it, in another order.";
-            (&RIGHT_TO_LEFT, why)
-        };
-        let text = sql.get(word.start..word.end).unwrap_or_default();
-        found.push(finding(rule, word.line..=word.line, text, why.to_owned()));
-    }
-    found
-}
-
-/// One finding for each line with a word that is not what it seems.
-fn lookalikes(sql: &str, dialect: Dialect) -> Vec<Finding> {
-    let mut found: Vec<Finding> = Vec::new();
-    for word in lookalike::find(sql, dialect) {
-        if found.last().is_some_and(|last| last.line == word.line) {
-            continue;
-        }
-        if found.len() > MAX {
-            break;
-        }
-        let text = sql.get(word.start..word.end).unwrap_or_default();
-        let code = u32::from(word.character);
-        let why = format!(
-            "“{}” is not what it looks like: U+{code:04X} stands where a reader sees another character.",
-            rules::short(text)
-        );
-        found.push(finding(&HOMOGLYPH, word.line..=word.line, text, why));
-    }
-    found
-}
-
-/// Comments that address an analyser or the database.
-fn addressed(sql: &str) -> Vec<Finding> {
-    let told = |rule: &Rule, places: Vec<(u32, std::ops::Range<usize>)>, why: &str| -> Vec<Finding> {
-        let places = places.into_iter();
-        places
-            .map(|(line, at)| finding(rule, line..=line, sql.get(at).unwrap_or_default(), why.to_owned()))
-            .collect()
-    };
-    let mut found = told(
-        &SILENCING_COMMENT,
-        comments::silencing(sql, MAX + 1),
-        "This line asks an analyser to keep quiet about the SQL near it.",
-    );
-    found.extend(told(
-        &EXECUTABLE_COMMENT,
-        comments::executable(sql, MAX + 1),
-        "This looks like a comment, and MySQL and MariaDB run it.",
-    ));
-    let disputed = comments::disputed(sql, MAX + 1).into_iter();
-    found.extend(disputed.map(|(line, at, why)| {
-        finding(&READS_DIFFERENTLY, line..=line, sql.get(at).unwrap_or_default(), why.to_owned())
-    }));
-    found
 }
 
 /// Rules about rows that are there and code that uses them: nothing to say of a table that the script made itself.

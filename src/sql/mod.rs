@@ -14,6 +14,7 @@ pub mod effect;
 pub mod excerpt;
 pub mod findings;
 pub mod hidden;
+mod letters;
 pub mod lex;
 mod lookalike;
 pub mod moved;
