@@ -98,7 +98,7 @@ fn lookalikes(sql: &str, dialect: Dialect) -> Vec<Finding> {
         let text = sql.get(word.start..word.end).unwrap_or_default();
         let code = u32::from(word.character);
         let why = format!(
-            "“{}” is not what it looks like: U+{code:04X} stands where a reader sees another character.",
+            "“{}” is not what it looks like: U+{code:04X} is no letter of the alphabet around it, or passes for one.",
             rules::short(text)
         );
         found.push(finding(&HOMOGLYPH, word.line..=word.line, text, why));
