@@ -123,6 +123,12 @@ rules! {
         "Remove the characters from the migration, or write them as escapes, and render again.";
     HOMOGLYPH = "homoglyph", Block floor,
         "Write the name in the letters of one alphabet, and render again.";
+    RIGHT_TO_LEFT = "right-to-left", Warn,
+        "Read the text in an editor that shows letters in the order of the file, or write it as escapes.";
+    READS_DIFFERENTLY = "reads-differently", Block floor,
+        "Write it so that every database reads it alike: double a quote inside a text, and leave the setting alone.";
+    OTHER_READING = "other-reading", Warn,
+        "Read the quotes near it as the database will: what follows was checked by one database's rules alone.";
     SILENCING_COMMENT = "silencing-comment", Warn,
         "Remove the comment. It has no effect here: what it would silence is reported.";
     EXECUTABLE_COMMENT = "executable-comment", Warn,

@@ -185,12 +185,8 @@ pub fn text_rule(text: &str, min: usize, max: usize, multiline: bool) -> Result<
     if count > max {
         return Err(format!("At most {max} characters; this has {count}."));
     }
-    let hidden = |c: char| {
-        (c.is_control() && !(multiline && matches!(c, '\n' | '\r' | '\t')))
-            || is_unseen(c)
-            // Letters without a shape: SQL may hold them, a name or a title has no use for them.
-            || matches!(c, '\u{034F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{3164}' | '\u{FFA0}' | '\u{E0080}'..='\u{E0FFF}')
-    };
+    let hidden =
+        |c: char| (c.is_control() && !(multiline && matches!(c, '\n' | '\r' | '\t'))) || is_unseen(c);
     match text.chars().find(|c| hidden(*c)) {
         Some(c) => Err(format!("The character U+{:04X} can't be used here: it doesn't show.", u32::from(c))),
         None => Ok(()),

@@ -37,6 +37,22 @@ impl Dialect {
         (best, hints[best as usize] > 0)
     }
 
+    /// Whether anything in the text speaks for this dialect.
+    #[must_use]
+    pub fn is_certain(self, sql: &str) -> bool {
+        hints(sql)[self as usize] > 0
+    }
+
+    /// The name in sentences.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SQLite",
+            Self::PostgreSql => "PostgreSQL",
+            Self::MySql => "MySQL",
+        }
+    }
+
     /// The name in reports: `sqlite`, `postgresql`, `mysql`.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -134,7 +134,7 @@ fn headers_take_no_line_ends_from_names() {
     let text = diff.unified((b"a\n", "a/old name", "v1"), (b"b", "b/new\n+++ c", "v\"2\""), 3);
     assert_eq!(
         String::from_utf8(text).unwrap(),
-        "--- a/old name\tv1\n+++ b/new?+++ c\tv?2?\n@@ -1 +1 @@\n-a\n+b\n\\ No newline at end of file\n"
+        "--- a/old name\tv1\n+++ \"b/new\\n+++ c\"\tv?2?\n@@ -1 +1 @@\n-a\n+b\n\\ No newline at end of file\n"
     );
     assert_eq!(patch(b"a", b"a", 3), b"");
 }
@@ -239,6 +239,29 @@ fn patch_and_git_apply_take_it() {
                 String::from_utf8_lossy(&run.stderr)
             );
             assert!(std::fs::read(&file).unwrap_or_default() == new, "{tool:?}");
+        }
+    }
+}
+
+#[test]
+fn patch_and_git_apply_find_files_of_any_name() {
+    use std::process::Command;
+    for name in ["a\"b.sql", "trail ", " lead", "a\\b", "größe", "a b", "\"", "a\tb", "\u{85}x", "x\u{a0}"]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let (old_name, new_name) = (format!("a/{name}"), format!("b/{name}"));
+        let diff = compare(b"a\n", b"b\n");
+        let text = diff.unified((b"a\n", &old_name, "CHG-1 v1"), (b"b\n", &new_name, "CHG-1 v2"), 3);
+        std::fs::write(dir.path().join("p.patch"), &text).unwrap();
+        for tool in [["patch", "-p1", "-s", "-i", "p.patch"].as_slice(), &["git", "apply", "p.patch"]] {
+            std::fs::write(dir.path().join(name), "a\n").unwrap();
+            // Neither tool is needed to build or to run.
+            let Ok(run) = Command::new(tool[0]).args(&tool[1..]).current_dir(dir.path()).output() else {
+                continue;
+            };
+            let error = String::from_utf8_lossy(&run.stderr);
+            assert!(run.status.success(), "{} {name:?}: {error}", tool[0]);
+            assert_eq!(std::fs::read(dir.path().join(name)).unwrap(), b"b\n", "{} {name:?}", tool[0]);
         }
     }
 }

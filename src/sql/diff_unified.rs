@@ -1,5 +1,8 @@
 //! The difference as `diff -u` writes it.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
 use super::{LineDiff, Row, Tag};
 
 impl LineDiff {
@@ -17,7 +20,7 @@ impl LineDiff {
             return out;
         }
         for (sign, name, label) in [("---", old_name, old_label), ("+++", new_name, new_label)] {
-            out.extend_from_slice(format!("{sign} {}\t{}\n", plain(name), plain(label)).as_bytes());
+            out.extend_from_slice(format!("{sign} {}\t{}\n", quoted(name), plain(label)).as_bytes());
         }
         for hunk in self.hunks(context) {
             let (old_side, new_side) = (side(&hunk.old), side(&hunk.new));
@@ -54,7 +57,33 @@ fn side(lines: &std::ops::Range<u32>) -> String {
     }
 }
 
-/// A name as a header line takes it: no control characters, and nothing that git would take for a quoted name.
-fn plain(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() || c == '"' || c == '\\' { '?' } else { c }).collect()
+/// The name of a file as git writes it: in quotes with escapes, if it holds what would end or change it there.
+fn quoted(name: &str) -> Cow<'_, str> {
+    let odd = |c: char| c.is_control() || matches!(c, '"' | '\\' | '\u{2028}' | '\u{2029}');
+    if !name.contains(odd) && name.trim() == name {
+        return Cow::Borrowed(name);
+    }
+    let mut out = String::from("\"");
+    for c in name.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\t' => out.push_str("\\t"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            c if odd(c) => {
+                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                    let _ = write!(out, "\\{byte:03o}");
+                }
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    Cow::Owned(out)
+}
+
+/// A label behind a name: no control characters, and no quotes.
+fn plain(label: &str) -> String {
+    label.chars().map(|c| if c.is_control() || c == '"' || c == '\\' { '?' } else { c }).collect()
 }

@@ -22,13 +22,16 @@ struct Word<'a> {
     broken: bool,
 }
 
-/// Larger scripts are read as the dialect they seem to be in alone, in bytes.
+/// Larger scripts are read as the dialect alone that they say they are in, in bytes.
 const READ_BY_ALL: usize = 256 * 1024;
 
 /// With more words than this in what changed nothing is said, so that memory stays bounded.
 const MOST_WORDS: usize = 400_000;
 
 /// For each change, whether it has no effect. `likely` is the dialect that both seem to be in.
+///
+/// Every dialect has to agree, and one that can't read a script agrees to nothing, unless the scripts say which they are in
+/// and nothing in them is a trap for readers.
 #[must_use]
 pub fn without_effect(
     old: (&str, &Lines),
@@ -37,8 +40,12 @@ pub fn without_effect(
     likely: Dialect,
 ) -> Vec<bool> {
     let mut quiet = vec![true; changes.len()];
-    let mut read = false;
+    let (mut read, mut readable) = (false, true);
     let small = old.0.len().max(new.0.len()) <= READ_BY_ALL;
+    let certain = || [old.0, new.0].iter().all(|sql| likely.is_certain(sql) && !escapes_a_quote(sql));
+    if !small && !certain() {
+        return vec![false; changes.len()];
+    }
     for dialect in Dialect::ALL.into_iter().filter(|dialect| small || *dialect == likely) {
         if changes.is_empty() {
             break;
@@ -46,11 +53,26 @@ pub fn without_effect(
         let before = words(old, dialect, changes.iter().map(|change| &change.old));
         let after = words(new, dialect, changes.iter().map(|change| &change.new));
         if let Some((before, after)) = before.zip(after) {
-            read = true;
+            read |= dialect == likely;
             judge(&before, &after, (old.1, new.1), changes, &mut quiet);
+        } else {
+            readable = false;
         }
     }
-    if read { quiet } else { vec![false; changes.len()] }
+    let sound = read && quiet.contains(&true) && (readable || certain());
+    if sound && !steered(old.0) && !steered(new.0) { quiet } else { vec![false; changes.len()] }
+}
+
+/// Whether a backslash stands before a quote: one of the dialects takes it for an escape, the others don't.
+pub(super) fn escapes_a_quote(sql: &str) -> bool {
+    sql.contains("\\'") || sql.contains("\\\"") || sql.contains("\\`")
+}
+
+/// Whether a script says itself how its quotes are read, or holds comments that only some servers run.
+fn steered(sql: &str) -> bool {
+    let lower = sql.to_ascii_lowercase();
+    let marks = ["standard_conforming_strings", "backslash_quote", "sql_mode", "set_config", "/*!", "/*m!"];
+    marks.iter().any(|mark| lower.contains(mark))
 }
 
 /// The words that touch what changed, and the one after each; none if the script ends within a quote or a comment, or
@@ -188,8 +210,32 @@ mod tests {
             ("\\c a\nSELECT 1;\n", "\\c a SELECT 1;\n"),
             ("SELECT 'a;\n", "SELECT 'a; \n"),
             ("SELECT a - -1;\n", "SELECT a --1;\n"),
+            (
+                "PRAGMA foreign_keys = ON;\nSELECT $a(/*); SELECT $a(*/);\n",
+                "PRAGMA foreign_keys = ON;\nSELECT $a(/*); DROP TABLE trades; SELECT $a(*/);\n",
+            ),
+            (
+                "SET lock_timeout = 1;\nSELECT 1 AS \"a\\\";\nSELECT E'x'\n'\\' /* ', 1; SELECT ' */'; -- '\n",
+                "SET lock_timeout = 1;\nSELECT 1 AS \"a\\\";\nSELECT E'x'\n'\\' /* ', 1; DROP TABLE trades; SELECT ' */'; -- '\n",
+            ),
+            // One that can't be read by every database it may be for, one that says how it is read.
+            ("SELECT 'a\\';\n", "SELECT 'a\\'; -- b\n"),
+            ("SET sql_mode = '';\nSELECT 1; -- a\n", "SET sql_mode = '';\nSELECT 1; -- b\n"),
         ] {
             assert!(!quiet(old, new).iter().all(|quiet| *quiet), "{old:?} {new:?}");
+        }
+    }
+
+    #[test]
+    fn of_large_scripts_it_is_said_only_if_they_say_what_they_are_for() {
+        let rows = "INSERT INTO trades VALUES (1, 'x');\n".repeat(8_000);
+        let script = |head: &str, tail: &str| format!("{head}{rows}UPDATE trades SET note = {tail}\n");
+        let (old, new) = (r"E'it\'s -- old' WHERE id = 1;", r"E'it\'s -- old' WHERE id > 0;");
+        assert!(quiet(&script("", "1; -- a"), &script("", "1; -- b")) == [false]);
+        let head = "PRAGMA foreign_keys = ON;\n";
+        assert!(quiet(&script(head, "1; -- a"), &script(head, "1; -- b")) == [true]);
+        for head in ["", head, "SET lock_timeout = '5s';\n"] {
+            assert!(quiet(&script(head, old), &script(head, new)) == [false], "{head}");
         }
     }
 }

@@ -2,7 +2,6 @@
 //! over the whole script.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
 
 use serde::Serialize;
 
@@ -10,12 +9,12 @@ pub use crate::domain::artifact::Severity;
 
 use super::analyse::{self, Reading};
 use super::classify::{Kind, VERSION_TABLE, Words, classify_words};
-use super::comments;
 use super::dialect::Dialect;
+use super::differently;
+use super::effect;
 use super::excerpt::excerpt;
-use super::hidden;
-use super::lex::Unterminated;
-use super::lookalike;
+use super::letters;
+use super::lex::{Kind as Tok, Lexer, Unterminated};
 use super::rebuild::{Rebuilds, Step};
 use super::rules::{self, Found};
 use super::script::Script;
@@ -23,9 +22,9 @@ use super::split::{Statement, statements};
 use super::types;
 use super::verbs;
 use crate::domain::rule::{
-    self, CONSTRAINT, DROP_CONSTRAINT, DROP_INDEX, EXECUTABLE_COMMENT, HIDDEN_TEXT, HOMOGLYPH, INDEX_LOCKS,
-    KEYWORDS_ONLY, NARROWING_TYPE, NOT_NULL, NOT_UNDERSTOOD, PRIMARY_KEY, RENAME, Rule, SILENCING_COMMENT,
-    TABLE_REBUILD, TABLE_REWRITE, TOO_MANY, TYPE_CHANGE, UNIQUE, UNPARSED, VOLATILE_DEFAULT,
+    self, CONSTRAINT, DROP_CONSTRAINT, DROP_INDEX, INDEX_LOCKS, KEYWORDS_ONLY, NARROWING_TYPE, NOT_NULL,
+    NOT_UNDERSTOOD, OTHER_READING, PRIMARY_KEY, READS_DIFFERENTLY, RENAME, Rule, TABLE_REBUILD,
+    TABLE_REWRITE, TOO_MANY, TYPE_CHANGE, UNIQUE, UNPARSED, VOLATILE_DEFAULT,
 };
 
 /// What analysis says of a statement.
@@ -55,17 +54,18 @@ pub const MAX: usize = 1_000;
 #[must_use]
 pub fn find(sql: &str, dialect: Option<Dialect>) -> Vec<Finding> {
     let (primary, certain) = dialect.map_or_else(|| Dialect::guess(sql), |dialect| (dialect, true));
-    let mut found = hidden_text(sql);
-    found.extend(lookalikes(sql, primary));
-    found.extend(addressed(sql));
-    found.extend(Reader::read(sql, primary, Some(certain)));
+    let mut found = letters::find(sql, primary);
+    let (read, broken) = Reader::read(sql, primary, Some(certain));
+    found.extend(read);
     if dialect.is_none() {
         let mut known: HashSet<_> = found.iter().map(|f| (f.rule, f.line, f.why.clone())).collect();
         for other in Dialect::ALL.into_iter().filter(|d| *d != primary) {
-            let more = Reader::read(sql, other, None)
-                .into_iter()
-                .filter(|f| f.severity == Severity::Block && f.rule != UNPARSED.key);
+            let (read, other_broken) = Reader::read(sql, other, None);
+            let more = read.into_iter().filter(|f| f.severity == Severity::Block && f.rule != UNPARSED.key);
             found.extend(more.filter(|f| known.insert((f.rule, f.line, f.why.clone()))));
+            if let Some(line) = other_broken.filter(|_| broken.is_none()) {
+                found.extend(blinded(sql, (primary, certain), other, line));
+            }
         }
     }
     found.sort_by_key(|f| (f.line, f.last_line));
@@ -78,6 +78,24 @@ pub fn find(sql: &str, dialect: Option<Dialect>) -> Vec<Finding> {
     found
 }
 
+/// What is said of another database's reading that breaks off, since nothing after that line was read twice.
+fn blinded(sql: &str, (primary, certain): (Dialect, bool), other: Dialect, line: u32) -> Option<Finding> {
+    let name = other.title();
+    if !certain {
+        let why = format!(
+            "The script may be for {name} too, where a quote or comment begins here and doesn't end."
+        );
+        return Some(finding(&READS_DIFFERENTLY, line..=line, "", why));
+    }
+    // The one other that reads backslashes otherwise.
+    let opposite = if primary == Dialect::MySql { Dialect::PostgreSql } else { Dialect::MySql };
+    let why = format!(
+        "{name} would read a quote from here on to the end: what follows was read as {}.",
+        primary.title()
+    );
+    (other == opposite && effect::escapes_a_quote(sql)).then(|| finding(&OTHER_READING, line..=line, "", why))
+}
+
 pub(super) fn finding(rule: &Rule, lines: std::ops::RangeInclusive<u32>, text: &str, why: String) -> Finding {
     Finding {
         rule: rule.key,
@@ -88,80 +106,6 @@ pub(super) fn finding(rule: &Rule, lines: std::ops::RangeInclusive<u32>, text: &
         why,
         advice: rule.advice,
     }
-}
-
-/// One finding for each line that holds hidden characters.
-fn hidden_text(sql: &str) -> Vec<Finding> {
-    let mut found: Vec<Finding> = Vec::new();
-    let mut named = 0_usize;
-    for hidden in hidden::find(sql) {
-        let code = u32::from(hidden.character);
-        if let Some(last) = found.last_mut().filter(|last| last.line == hidden.line) {
-            named += 1;
-            if named < 8 {
-                let _ = write!(last.why, ", U+{code:04X}");
-            } else if named == 8 {
-                last.why.push_str(", and more");
-            }
-            continue;
-        }
-        if found.len() > MAX {
-            break;
-        }
-        named = 0;
-        // The window around the character, not the line: a lone CR makes "line" a matter of taste.
-        let from = sql.floor_char_boundary(hidden.at.saturating_sub(60));
-        let to = sql.ceil_char_boundary((hidden.at + 60).min(sql.len()));
-        let why = format!(
-            "This line holds characters that a reader does not see, or sees in another place: U+{code:04X}"
-        );
-        let lines = hidden.line..=hidden.line;
-        let around = sql.get(from..to).unwrap_or_default();
-        found.push(finding(&HIDDEN_TEXT, lines, around, why));
-    }
-    found
-}
-
-/// One finding for each line with a word that is not what it seems.
-fn lookalikes(sql: &str, dialect: Dialect) -> Vec<Finding> {
-    let mut found: Vec<Finding> = Vec::new();
-    for word in lookalike::find(sql, dialect) {
-        if found.last().is_some_and(|last| last.line == word.line) {
-            continue;
-        }
-        if found.len() > MAX {
-            break;
-        }
-        let text = sql.get(word.start..word.end).unwrap_or_default();
-        let code = u32::from(word.character);
-        let why = format!(
-            "“{}” is not what it looks like: U+{code:04X} stands where a reader sees another character.",
-            rules::short(text)
-        );
-        found.push(finding(&HOMOGLYPH, word.line..=word.line, text, why));
-    }
-    found
-}
-
-/// Comments that address an analyser or the database.
-fn addressed(sql: &str) -> Vec<Finding> {
-    let told = |rule: &Rule, places: Vec<(u32, std::ops::Range<usize>)>, why: &str| -> Vec<Finding> {
-        let places = places.into_iter();
-        places
-            .map(|(line, at)| finding(rule, line..=line, sql.get(at).unwrap_or_default(), why.to_owned()))
-            .collect()
-    };
-    let mut found = told(
-        &SILENCING_COMMENT,
-        comments::silencing(sql, MAX),
-        "This line asks an analyser to keep quiet about the SQL near it.",
-    );
-    found.extend(told(
-        &EXECUTABLE_COMMENT,
-        comments::executable(sql, MAX),
-        "This looks like a comment, and MySQL and MariaDB run it.",
-    ));
-    found
 }
 
 /// Rules about rows that are there and code that uses them: nothing to say of a table that the script made itself.
@@ -189,11 +133,14 @@ struct Reader {
     parsed: Option<std::vec::IntoIter<Reading>>,
     /// The first statement that was beyond what is parsed of one script.
     beyond: Option<u32>,
+    /// The line of the statement that the script ends within.
+    broken: Option<u32>,
 }
 
 impl Reader {
-    /// Reads by keywords, and with parsers where it is said whether the dialect is certain.
-    fn read(sql: &str, dialect: Dialect, certain: Option<bool>) -> Vec<Finding> {
+    /// Reads by keywords, and with parsers where it is said whether the dialect is certain. What it found, and the line
+    /// where the script breaks off within a quote or a comment.
+    fn read(sql: &str, dialect: Dialect, certain: Option<bool>) -> (Vec<Finding>, Option<u32>) {
         let mut script = certain.map(|certain| Script::new(sql, dialect, certain));
         let mut reader = Self {
             dialect,
@@ -201,6 +148,7 @@ impl Reader {
             rebuilds: Rebuilds::default(),
             parsed: certain.map(|certain| analyse::read(sql, dialect, certain).into_iter()),
             beyond: None,
+            broken: None,
         };
         for statement in statements(sql, dialect) {
             reader.statement(&statement, script.as_mut());
@@ -226,7 +174,7 @@ impl Reader {
             let (line, last_line, text) = remark.place;
             reader.found.push(finding(remark.rule, line..=last_line, &text, remark.why));
         }
-        reader.found
+        (reader.found, reader.broken)
     }
 
     fn statement(&mut self, statement: &Statement<'_>, script: Option<&mut Script>) {
@@ -234,14 +182,20 @@ impl Reader {
         let kind = classify_words(&words);
         let reading = self.parsed.as_mut().map(Iterator::next);
         let why = match statement.fault {
-            Some(fault) => Some(broken_off(fault).to_owned()),
+            Some(fault) => {
+                self.broken = Some(statement.line);
+                Some(broken_off(fault).to_owned())
+            }
             None => verbs::not_sql(&words),
         };
         let readable = why.is_none() && !words.cut;
         if let Some(why) = why {
             self.push(&UNPARSED, statement, why);
-        } else if words.cut && kind != Kind::Insert {
-            self.push(&UNPARSED, statement, "This statement is too long to be read.".to_owned());
+        } else if words.cut {
+            self.too_long(kind, &words, statement);
+        }
+        if let Some(why) = differently::after(kind, &words) {
+            self.push(&READS_DIFFERENTLY, statement, why);
         }
         let step = self.rebuilds.see(kind, &words, statement.line, self.found.len());
         let new = script.as_ref().is_some_and(|script| script.is_new(&words));
@@ -310,6 +264,50 @@ impl Reader {
                 self.beyond.get_or_insert(statement.line);
                 true
             }
+        }
+    }
+
+    /// Rows of data may go on beyond what is kept of a statement; whatever else stands there may not.
+    fn too_long(&mut self, kind: Kind, words: &Words<'_>, statement: &Statement<'_>) {
+        const MORE: &[&str] =
+            &["SELECT", "DELETE", "UPDATE", "MERGE", "WITH", "TABLE", "CONFLICT", "DUPLICATE", "RETURNING"];
+        // Names before a bracket that read and write nothing.
+        const HARMLESS: &[&str] = &[
+            "VALUES",
+            "ROW",
+            "CAST",
+            "COALESCE",
+            "NOW",
+            "DATE",
+            "DATETIME",
+            "TIMESTAMP",
+            "TO_TIMESTAMP",
+            "JSON",
+            "JSONB",
+            "DECIMAL",
+            "NUMERIC",
+            "VARCHAR",
+            "CHAR",
+            "GEN_RANDOM_UUID",
+            "UUID",
+            "UNHEX",
+            "ARRAY",
+        ];
+        let from = words.tokens.last().map_or(0, |token| token.end);
+        let rest = words.sql.get(from..).unwrap_or_default();
+        let mut opens = false;
+        // Between the rows of VALUES nothing is asked for, and no function is called that isn't known.
+        let rows = kind == Kind::Insert
+            && Lexer::new(rest, self.dialect).filter(|token| token.kind != Tok::Comment).all(|token| {
+                let calls = opens && token.kind == Tok::Open;
+                opens = matches!(token.kind, Tok::Word | Tok::Quoted) && !token.is_any(rest, HARMLESS);
+                !calls && !token.is_any(rest, MORE)
+            });
+        if rows {
+            let why = "This statement is too long to be read whole: from its middle on, only words were looked for.";
+            self.push(&KEYWORDS_ONLY, statement, why.to_owned());
+        } else {
+            self.push(&UNPARSED, statement, "This statement is too long to be read.".to_owned());
         }
     }
 

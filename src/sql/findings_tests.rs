@@ -143,8 +143,8 @@ fn hidden_characters_are_found_once_a_line_and_named() {
         found.iter().map(|f| (f.rule, f.line)).collect::<Vec<_>>(),
         [("hidden-text", 1), ("hidden-text", 2)]
     );
-    assert!(found[0].why.ends_with("U+202E, U+2066"), "{}", found[0].why);
-    assert!(found[1].why.ends_with("U+000D"), "{}", found[1].why);
+    assert!(found[0].why.ends_with("U+202E, U+2066."), "{}", found[0].why);
+    assert!(found[1].why.ends_with("U+000D."), "{}", found[1].why);
 }
 
 #[test]
@@ -260,4 +260,56 @@ fn what_only_another_database_runs_does_not_drown_in_what_it_warns_of() {
             .iter()
             .any(|finding| finding.rule == "too-many-findings" && finding.severity == Severity::Block)
     );
+}
+
+/// Each of these was a table dropped without a word: the database and the portal disagreed on where a quote ends.
+#[test]
+fn no_quote_hides_a_statement_from_the_database_that_is_named() {
+    for sql in [
+        "PRAGMA foreign_keys = ON; SELECT $a('); DROP TABLE trades; SELECT $a(');",
+        "PRAGMA foreign_keys = ON; SELECT @a('); DROP TABLE trades; SELECT @a(');",
+        "PRAGMA foreign_keys = ON; SELECT :a('); DROP TABLE trades; SELECT :a(');",
+        "PRAGMA foreign_keys = ON; SELECT 1 AS \"a\\\"; SELECT $a$; DROP TABLE trades; SELECT $a$;",
+        "SET lock_timeout = '5s'; SELECT 1 AS \"a\\\", E'x'\n'\\''; DROP TABLE trades; --';",
+    ] {
+        assert!(keys(sql, None).contains(&"drop-table"), "{sql}: {:?}", keys(sql, None));
+    }
+    for sql in [
+        "SET lock_timeout = '5s'; SET standard_conforming_strings = off;\nSELECT 1 # '1', '\\''; DROP TABLE trades; --';",
+        "SET FOREIGN_KEY_CHECKS = 1; SET sql_mode='NO_BACKSLASH_ESCAPES'; SELECT 1--1, '\\'; DROP TABLE trades; -- ';",
+        "SET FOREIGN_KEY_CHECKS = 1; SELECT 1--1, /*!99999 ' */ 2; DROP TABLE trades; SELECT 2 /*!99999 ' */;",
+        "SELECT 1; DO $$ BEGIN PERFORM set_config('standard_conforming_strings', 'off', false); END $$;",
+    ] {
+        assert!(keys(sql, None).contains(&"reads-differently"), "{sql}: {:?}", keys(sql, None));
+    }
+}
+
+#[test]
+fn a_reading_that_breaks_off_is_not_passed_over() {
+    // Nobody knows whose script this is.
+    assert_eq!(keys(r"INSERT INTO a VALUES ('C:\');", None), ["reads-differently"]);
+    // PostgreSQL's, which reads it to its end.
+    assert_eq!(keys(r"SET lock_timeout = '5s'; COMMENT ON TABLE q IS 'C:\';", None), ["other-reading"]);
+    for sql in [
+        "-- C:\\temp\\'\nINSERT INTO a VALUES ('it''s', 'C:\\dir\\file');",
+        "SET lock_timeout = '5s'; INSERT INTO a VALUES (E'it\\'s');",
+        "INSERT INTO a VALUES ('{\"a\": \"it''s \\\"b\\\"\"}'); -- don't",
+        "SELECT a[1], '[', 5 % 2 FROM b; /* don't */",
+    ] {
+        assert_eq!(keys(sql, None), [""; 0], "{sql}");
+    }
+}
+
+#[test]
+fn a_list_of_actions_that_is_cut_says_so() {
+    let many = |action: &str| (0..60).map(|n| format!("{action}{n}")).collect::<Vec<_>>().join(", ");
+    for dialect in [Dialect::PostgreSql, Dialect::MySql] {
+        let drops = many("DROP CONSTRAINT c");
+        let found = keys(&format!("ALTER TABLE trades {drops}, DROP COLUMN price;"), Some(dialect));
+        let said = ["too-many-findings", "drop-column"];
+        assert!(said.iter().any(|key| found.contains(key)), "{dialect:?}: {found:?}");
+    }
+    // More than are listed on one line do not hide the lines that follow.
+    let found = find(&format!("{}\n/*! DROP */", "/*! a */".repeat(MAX + 9)), None);
+    assert!(found.iter().any(|f| f.rule == "executable-comment" && f.line == 2));
 }

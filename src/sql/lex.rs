@@ -117,6 +117,47 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// Where the next piece of a PostgreSQL text opens: after white space that holds a line end, or a `--` comment.
+    fn continues(&self, from: usize) -> Option<usize> {
+        let (mut i, mut broken) = (from, false);
+        loop {
+            let rest = self.sql.get(i..)?;
+            match rest.first()? {
+                b'\n' | b'\r' => broken = true,
+                b' ' | b'\t' | b'\x0b' | b'\x0c' => {}
+                b'-' if rest.starts_with(b"--") => {
+                    i += rest.iter().position(|b| matches!(b, b'\n' | b'\r'))?;
+                    continue;
+                }
+                b'\'' if broken => return Some(i),
+                _ => return None,
+            }
+            i += 1;
+        }
+    }
+
+    /// SQLite's `$a`, `@a`, `:a` and `#1`, with `::` and a bracket as Tcl has them: quotes in the bracket are no quotes.
+    fn variable(&mut self) -> Token {
+        let (mut i, mut named) = (self.at + 1, false);
+        while let Some(&byte) = self.sql.get(i) {
+            if is_word(byte) {
+                named = true;
+            } else if byte == b':' && self.sql.get(i + 1) == Some(&b':') {
+                i += 1;
+            } else {
+                if byte == b'(' && named {
+                    let rest = self.sql.get(i + 1..).unwrap_or_default();
+                    let ends = |b: &u8| matches!(b, b')' | b' ' | b'\t'..=b'\r' | 0);
+                    i += 1 + rest.iter().position(ends).unwrap_or(rest.len());
+                    i += usize::from(self.sql.get(i) == Some(&b')'));
+                }
+                break;
+            }
+            i += 1;
+        }
+        self.token(if named { Kind::Word } else { Kind::Other }, i, None)
+    }
+
     fn token(&mut self, kind: Kind, end: usize, unterminated: Option<Unterminated>) -> Token {
         let start = self.at;
         self.at = end;
@@ -152,6 +193,12 @@ impl<'a> Lexer<'a> {
         self.token(Kind::Comment, self.sql.len(), Some(Unterminated::Comment))
     }
 
+    /// Where a text that seems to end goes on: PostgreSQL joins pieces, and reads all of them as it does the first.
+    fn piece(&self, kind: Kind, from: usize) -> Option<usize> {
+        let joins = kind == Kind::Text && self.dialect == Dialect::PostgreSql;
+        joins.then(|| self.continues(from)).flatten()
+    }
+
     /// A quoted token whose first quote is at `open`; a doubled quote stays inside.
     fn quoted(&mut self, kind: Kind, open: usize, quote: u8, backslash: bool) -> Token {
         let mut i = open + 1;
@@ -162,6 +209,8 @@ impl<'a> Lexer<'a> {
                 i += 1;
             } else if quote != b']' && self.sql.get(i + 1) == Some(&quote) {
                 i += 2;
+            } else if let Some(next) = self.piece(kind, i + 1) {
+                i = next + 1;
             } else {
                 return self.token(kind, i + 1, None);
             }
@@ -172,8 +221,8 @@ impl<'a> Lexer<'a> {
 
     /// `$tag$…$tag$`, or nothing if this dollar begins no such quote.
     fn dollar_quote(&mut self) -> Option<Token> {
-        // MySQL has names made of dollars and no such quotes. On SQLite `$$` is an error in any case.
-        if self.dialect == Dialect::MySql || self.peek(1).is_ascii_digit() {
+        // MySQL has names made of dollars, SQLite has variables.
+        if self.dialect != Dialect::PostgreSql || self.peek(1).is_ascii_digit() {
             return None;
         }
         let mut close = self.at + 1;
@@ -196,13 +245,20 @@ impl<'a> Lexer<'a> {
     }
 
     fn word(&mut self) -> Token {
+        let postgres = self.dialect == Dialect::PostgreSql;
+        // For PostgreSQL no number holds a dollar: a quote of dollars may touch it.
+        let number = postgres && self.peek(0).is_ascii_digit();
         let mut end = self.at;
-        while self.sql.get(end).is_some_and(|b| is_word(*b)) {
+        while self.sql.get(end).is_some_and(|b| is_word(*b) && !(number && *b == b'$')) {
             end += 1;
         }
-        let escapes = self.dialect == Dialect::PostgreSql
+        let word = self.sql.get(self.at..end).unwrap_or_default();
+        // Up to version 14 a number may touch the E: `1E'…'` is a number and a text.
+        let escapes = postgres
             && self.sql.get(end) == Some(&b'\'')
-            && self.sql.get(self.at..end).is_some_and(|w| w.eq_ignore_ascii_case(b"e"));
+            && word.split_last().is_some_and(|(last, digits)| {
+                matches!(last, b'e' | b'E') && digits.iter().all(u8::is_ascii_digit)
+            });
         if escapes {
             return self.quoted(Kind::Text, end, b'\'', true);
         }
@@ -242,6 +298,7 @@ impl Iterator for Lexer<'_> {
             b'[' if self.dialect == Dialect::Sqlite => {
                 return Some(self.quoted(Kind::Quoted, self.at, b']', false));
             }
+            b'$' | b'@' | b':' | b'#' if self.dialect == Dialect::Sqlite => return Some(self.variable()),
             b'$' => match self.dollar_quote() {
                 Some(token) => return Some(token),
                 None if mysql => return Some(self.word()),

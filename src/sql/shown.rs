@@ -1,5 +1,7 @@
 //! What of a line a page shows: characters that hide, and how much of a line that has no end.
 
+use crate::domain::unseen::{is_unseen, selects_shape};
+
 /// The most of one line that a page shows, in bytes of the line.
 pub const LONGEST_LINE: usize = 32 * 1024;
 
@@ -9,14 +11,13 @@ pub const LONGEST_MARKUP: usize = 96 * 1024;
 /// Characters that are invisible, reorder their neighbours, or pass for a plain space.
 #[must_use]
 pub const fn conceals(character: char) -> bool {
-    matches!(
-        character,
-        '\u{0}'..='\u{8}' | '\u{a}'..='\u{1f}' | '\u{7f}'..='\u{a0}' | '\u{ad}' | '\u{34f}' | '\u{61c}'
-            | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180e}'
-            | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{205f}'..='\u{206f}'
-            | '\u{3000}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-            | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
-    )
+    is_unseen(character)
+        || selects_shape(character)
+        || matches!(
+            character,
+            '\u{0}'..='\u{8}' | '\u{a}'..='\u{1f}' | '\u{7f}'..='\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}'
+                | '\u{202f}' | '\u{205f}' | '\u{2800}' | '\u{3000}'
+        )
 }
 
 /// What each byte of plain text takes of a page; 0 for those that want a closer look.

@@ -57,6 +57,15 @@ async fn focus(tab: &Tab) -> String {
     tab.page.evaluate_value(script).await.expect("the focus")
 }
 
+/// Whether letters of any script stand in the order of their bytes: the code of a page, with Hebrew in it.
+const IN_ORDER: &str = r#"(() => {
+    const code = document.querySelector('.diff .c code'), range = document.createRange();
+    code.textContent = 'x = "\u05d0\u05d1" - "\u05d2\u05d3" WHERE';
+    const text = code.firstChild;
+    const at = (i) => { range.setStart(text, i); range.setEnd(text, i + 1); return range.getBoundingClientRect().left; };
+    return String([...text.data].every((_, i) => i === 0 || at(i) > at(i - 1)));
+})()"#;
+
 /// A ticket on which Daniel voted, and whose SQL changed since.
 async fn changed(engine: crate::support::database::Engine) -> Play {
     let play = Play::new(engine).await;
@@ -93,6 +102,10 @@ on_both_engines! {
                 assert_eq!(tab.axe().await, [] as [String; 0], "{path} at {what}, dark");
             }
         }
+        let tab = driver.open(&play.app.base, DESK).await;
+        tab.sign_in(&play.daniel.email, PASSWORD).await;
+        tab.goto(&play.under("staging", "/diff")).await;
+        assert_eq!(tab.page.evaluate_value(IN_ORDER).await.expect("an order"), "true");
         driver.stop().await;
     }
 

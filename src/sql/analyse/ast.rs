@@ -9,11 +9,14 @@ use sqlparser::parser::Parser;
 
 use crate::domain::rule::{
     CASCADE, CONSTRAINT, DROP_COLUMN, DROP_CONSTRAINT, DROP_INDEX, DROP_OBJECT, DROP_SCHEMA, DROP_TABLE,
-    NARROWING_TYPE, NOT_NULL, PRIMARY_KEY, REFUSED_BY_SQLITE, RENAME, TYPE_CHANGE, UNIQUE,
+    NARROWING_TYPE, NOT_NULL, PRIMARY_KEY, REFUSED_BY_SQLITE, RENAME, TOO_MANY, TYPE_CHANGE, UNIQUE,
 };
 use crate::sql::classify::VERSION_TABLE;
 use crate::sql::dialect::Dialect;
 use crate::sql::rules::{Found, short};
+
+/// Actions of one statement, and columns of one action, that are told.
+const MOST: usize = 50;
 
 /// What the tree of one statement tells; none if it can't be parsed. Without a dialect any syntax is tried.
 pub(super) fn find(statement: &str, dialect: Option<Dialect>) -> Option<Found> {
@@ -35,8 +38,15 @@ fn one(statement: &Statement, dialect: Option<Dialect>, found: &mut Found) {
         Statement::AlterTable(alter) => {
             let table = short(&alter.name.to_string());
             if alter.name.0.last().is_none_or(|part| part.to_string() != VERSION_TABLE) {
-                for operation in alter.operations.iter().take(50) {
+                for operation in alter.operations.iter().take(MOST) {
                     operate(&table, operation, dialect, found);
+                }
+                if alter.operations.len() > MOST {
+                    let rest = alter.operations.len() - MOST;
+                    found.push((
+                        &TOO_MANY,
+                        format!("{rest} more actions on {table} follow, and aren't listed."),
+                    ));
                 }
             }
         }
@@ -79,9 +89,12 @@ fn operate(table: &str, operation: &Operation, dialect: Option<Dialect>, found: 
             add_constraint(table, constraint, *not_valid, found);
         }
         Operation::DropColumn { column_names, .. } => {
-            for column in column_names.iter().take(50) {
+            for column in column_names.iter().take(MOST) {
                 let column = short(&column.value);
                 found.push((&DROP_COLUMN, format!("The values of {table}.{column} are lost in every row.")));
+            }
+            if column_names.len() > MOST {
+                found.push((&TOO_MANY, format!("More columns of {table} are dropped than are listed.")));
             }
         }
         Operation::DropConstraint { .. } | Operation::DropForeignKey { .. } => {

@@ -25,9 +25,9 @@ pub(super) fn find(statement: &str) -> Option<Found> {
     let mut found = Found::new();
     for violation in linter.lint(&parse, statement) {
         let known = MAP.iter().find(|(squawk, ..)| *squawk == violation.code);
-        if let Some((_, rule, why)) = known
-            && found.len() < 50
-        {
+        let Some((_, rule, why)) = known else { continue };
+        // One of each rule tells as much as many; the keywords tell them by name.
+        if !found.iter().any(|(before, said)| before == rule && said == why) {
             found.push((rule, (*why).to_owned()));
         }
     }
