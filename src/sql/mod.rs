@@ -4,6 +4,7 @@
 //! nothing recurses on what it reads, nothing panics. May not enter: I/O, clocks, a database.
 
 mod analyse;
+mod changes;
 pub mod classify;
 pub mod colour;
 mod comments;
@@ -16,6 +17,7 @@ pub mod hidden;
 pub mod lex;
 mod lookalike;
 pub mod moved;
+mod named;
 pub mod normalise;
 pub mod outline;
 mod rebuild;
