@@ -4,6 +4,7 @@
 //! nothing recurses on what it reads, nothing panics. May not enter: I/O, clocks, a database.
 
 mod analyse;
+mod bookkeeping;
 mod changes;
 pub mod classify;
 pub mod colour;
@@ -20,11 +21,13 @@ pub mod moved;
 mod named;
 pub mod normalise;
 pub mod outline;
+mod outside;
 mod rebuild;
 mod rules;
 mod rules_alter;
 mod rules_other;
 mod script;
+mod settings;
 pub mod shown;
 pub mod split;
 mod types;
