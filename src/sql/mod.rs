@@ -12,6 +12,7 @@ mod comments;
 pub mod dialect;
 pub mod diff;
 pub mod effect;
+mod events;
 pub mod excerpt;
 pub mod findings;
 pub mod hidden;

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::changes::{Change, Changes, Does, Dropped, Spot, Thing, Way};
+use super::changes::{Change, Changes, Dropped, Way};
 use super::dialect::Dialect;
+use super::events::{Does, Spot, Thing};
 use super::findings::{Finding, finding};
 use crate::domain::rule::{
     DOWNGRADE_DOES_NOT_UNDO, DOWNGRADE_GOES_FURTHER, DROP_COLUMN, DROP_TABLE, Rule, TAKES_BACK,
