@@ -136,8 +136,8 @@ impl Changes {
         }
         self.list = list.into_iter().flatten().collect();
         self.known = self.list.iter().map(|c| (c.does, c.thing.clone())).collect();
-        let lost = self.list.iter().filter(|c| c.does == Does::Drop);
-        self.narrowed = lost
+        let fallen = self.list.iter().filter(|c| c.does == Does::Drop);
+        self.narrowed = fallen
             .filter_map(|c| match &c.thing {
                 Thing::Column(table, ..) => Some(table.clone()),
                 _ => None,

@@ -234,6 +234,8 @@ impl Script {
                     }
                 }
             }
+            // Names change places in a list: which are new is not followed.
+            Kind::Other if words.is(0, &["RENAME"]) => self.made.clear(),
             _ => {}
         }
     }
