@@ -139,11 +139,15 @@ fn system_table(words: &Words<'_>) -> Option<String> {
         "HIGH_PRIORITY",
         "TABLE",
     ];
-    for i in 0..words.tokens.len() {
-        if !words.is(i, &["DELETE", "UPDATE", "INSERT", "REPLACE", "MERGE", "TRUNCATE"]) {
+    let mut next = 0;
+    while next < words.tokens.len() {
+        next += 1;
+        if !words.is(next - 1, &["DELETE", "UPDATE", "INSERT", "REPLACE", "MERGE", "TRUNCATE"]) {
             continue;
         }
-        let at = words.skip_any(i + 1, BETWEEN);
+        // What was passed here is not walked again.
+        let at = words.skip_any(next, BETWEEN);
+        next = at;
         let Some((name, end)) = words.name(at) else { continue };
         let name = name.to_lowercase();
         let schema =

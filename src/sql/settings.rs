@@ -236,4 +236,11 @@ mod tests {
             assert!(rules(sql, Dialect::MySql).is_empty(), "{sql}");
         }
     }
+
+    #[test]
+    fn verbs_in_a_row_are_walked_once() {
+        // Quadratic work would be 10^10 steps.
+        let found = rules(&format!("{}sqlite_master", "REPLACE ".repeat(99_000)), Dialect::Sqlite);
+        assert!(found.contains(&"system-tables"));
+    }
 }
