@@ -99,6 +99,8 @@ rules! {
         "Change settings of the server apart from migrations, where they can be taken back.";
     REACHES_OUTSIDE = "reaches-outside", Block,
         "Keep files, programs and other databases out of a migration.";
+    SYSTEM_TABLES = "system-tables", Block,
+        "Change the schema with ALTER, CREATE and DROP, which the database checks.";
     REFUSED_BY_SQLITE = "refused-by-sqlite", Block,
         "Use Alembic's batch mode, which rebuilds the table.";
 

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::classify::{Kind, Words};
 use super::dialect::Dialect;
 use super::excerpt::excerpt;
+use super::named::{Named, Names, created};
 use super::split::Statement;
 use crate::alembic::offline_sql;
 use crate::domain::rule::{
@@ -36,8 +37,9 @@ pub(super) struct Script {
     moves: u64,
     /// Between a revision's comment and its step.
     inside: bool,
-    /// Tables that the script made, by their names as written.
-    made: HashSet<String>,
+    names: Names,
+    /// Tables that the script made.
+    made: HashSet<Named>,
     timeout: bool,
     /// The transaction that is open, counted from 1, and how many there were.
     open: Option<u32>,
@@ -66,6 +68,7 @@ impl Script {
             headers,
             moves: 0,
             inside: false,
+            names: Names::new(dialect),
             made: HashSet::new(),
             timeout: false,
             open: None,
@@ -83,7 +86,7 @@ impl Script {
 
     /// Whether the table of this statement was made by the script: nobody uses it yet, and it holds what the script put in.
     pub(super) fn is_new(&self, words: &Words<'_>) -> bool {
-        words.table().is_some_and(|table| self.made.contains(&table))
+        self.names.table(words).is_some_and(|table| self.made.contains(&table))
     }
 
     /// Reads the next statement.
@@ -94,6 +97,7 @@ impl Script {
             self.inside = true;
         }
         self.statements += 1;
+        self.names.see(words);
         if let Some(commit) = self.last.take() {
             self.steer(commit);
         }
@@ -131,6 +135,7 @@ impl Script {
             // All of it, unless it goes back to a savepoint.
             if words.is(0, &["ROLLBACK", "ABORT"]) && !(1..words.tokens.len()).any(|i| words.is(i, &["TO"])) {
                 self.open = None;
+                self.made.clear();
             }
             self.steer(place);
         }
@@ -205,16 +210,23 @@ impl Script {
     fn make(&mut self, kind: Kind, words: &Words<'_>) {
         match kind {
             Kind::CreateTable => {
-                let at = words.skip_any(1, &["GLOBAL", "LOCAL", "TEMPORARY", "TEMP", "UNLOGGED", "TABLE"]);
-                // With IF NOT EXISTS it may have been there.
-                if let Some((table, _)) = words.name(at).filter(|_| !words.is(at, &["IF"])) {
+                // With IF NOT EXISTS it may have been there; a temporary one hides another that stays.
+                let made = created(words).filter(|created| created.surely);
+                if let Some((table, _)) = made.and_then(|created| self.names.at(words, created.at)) {
                     self.made.insert(table);
+                }
+            }
+            Kind::DropTable => {
+                let at = words.skip(words.skip_any(1, &["TABLE", "TABLES"]), &["IF", "EXISTS"]);
+                if let Some((table, _)) = self.names.at(words, at) {
+                    self.made.remove(&table);
                 }
             }
             Kind::AlterTable => {
                 let renames = (0..words.tokens.len()).find(|i| words.skip(*i, &["RENAME", "TO"]) > *i);
                 let new = renames.and_then(|at| words.name(at + 2)).map(|(new, _)| new);
-                if let (Some(old), Some(new)) = (words.table(), new) {
+                if let (Some(old), Some(new)) = (self.names.table(words), new) {
+                    let new = old.beside(new);
                     if self.made.remove(&old) {
                         self.made.insert(new);
                     } else {
@@ -222,6 +234,8 @@ impl Script {
                     }
                 }
             }
+            // Names change places in a list: which are new is not followed.
+            Kind::Other if words.is(0, &["RENAME"]) => self.made.clear(),
             _ => {}
         }
     }
@@ -270,4 +284,45 @@ fn alone(words: &Words<'_>) -> bool {
         || words.is(0, &["VACUUM"])
         || (words.is(0, &["ALTER"]) && words.is(1, &["TYPE", "SYSTEM"]))
         || (words.is(0, &["CREATE", "DROP"]) && words.is(1, &["DATABASE", "TABLESPACE"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sql::dialect::Dialect;
+    use crate::sql::findings::find;
+
+    #[test]
+    fn a_table_of_the_same_name_elsewhere_silences_nothing() {
+        let rules = |before: &str, table: &str| -> Vec<_> {
+            let sql = format!(
+                "SET lock_timeout = '5s';\n{before}\nALTER TABLE {table} ALTER COLUMN price TYPE smallint, ADD UNIQUE (x), \
+                 ADD COLUMN y int NOT NULL;"
+            );
+            find(&sql, Some(Dialect::PostgreSql)).into_iter().map(|f| f.rule).collect()
+        };
+        let all = rules("", "trades");
+        assert!(all.contains(&"unique-added") && all.contains(&"not-null-added"), "{all:?}");
+        for (before, table) in [
+            ("CREATE TABLE audit.trades (id int);", "public.trades"),
+            ("CREATE TABLE audit.trades (id int);", "trades"),
+            ("CREATE TEMP TABLE trades (id int);", "public.trades"),
+            ("CREATE TEMPORARY TABLE trades (id int);", "trades"),
+            ("CREATE TABLE pg_temp.trades (id int);", "trades"),
+            ("SET search_path TO audit; CREATE TABLE trades (id int); RESET search_path;", "trades"),
+            ("SET search_path TO audit; CREATE TABLE trades (id int);", "public.trades"),
+            ("CREATE TABLE IF NOT EXISTS trades (id int);", "trades"),
+            ("CREATE PUBLICATION p FOR TABLE trades;", "trades"),
+        ] {
+            let found = rules(before, table);
+            assert!(all.iter().all(|rule| found.contains(rule)), "{before} {table}: {found:?}");
+        }
+        for (before, table) in [
+            ("CREATE TABLE trades (id int);", "public.trades"),
+            ("CREATE TABLE audit.trades (id int);", "AUDIT.trades"),
+            ("SET search_path TO audit; CREATE TABLE trades (id int);", "trades"),
+        ] {
+            let found = rules(before, table);
+            assert!(!found.contains(&"unique-added"), "{before} {table}: {found:?}");
+        }
+    }
 }
