@@ -8,6 +8,7 @@ use serde::Serialize;
 pub use crate::domain::artifact::Severity;
 
 use super::analyse::{self, Reading};
+use super::bookkeeping::is_alembics_own;
 use super::classify::{Kind, VERSION_TABLE, Words, classify_words};
 use super::dialect::Dialect;
 use super::differently;
@@ -243,7 +244,7 @@ impl Reader {
     ) -> bool {
         match reading {
             Some(Reading::Parsed(more)) => {
-                let version = kind == Kind::VersionUpdate
+                let version = (kind == Kind::VersionUpdate && is_alembics_own(words))
                     || (kind == Kind::AlterTable
                         && words.table().is_some_and(|table| table == VERSION_TABLE));
                 if !version {

@@ -1,5 +1,6 @@
 //! Deletes and updates that name no rows, wherever in a statement they begin.
 
+use super::bookkeeping::is_alembics_own;
 use super::classify::{Kind, Words};
 use super::lex::Kind as Tok;
 use super::rules::{Found, short};
@@ -34,7 +35,7 @@ fn unguarded(kind: Kind, words: &Words<'_>, found: &mut Found) {
         }
         let begins = match i.checked_sub(1) {
             // The step of Alembic's table is known for what it is.
-            None => kind != Kind::VersionUpdate,
+            None => kind != Kind::VersionUpdate || !is_alembics_own(words),
             Some(before) if words.kind_at(before) == Some(Tok::Open) => true,
             // SEARCH and CYCLE may stand between the last table expression and the statement.
             Some(before) => {

@@ -66,7 +66,7 @@ fn limit(found: &mut Found) {
     }
 }
 
-/// MariaDB drops a table that has the name.
+/// `MariaDB` drops a table that has the name.
 fn create_table(words: &Words<'_>, found: &mut Found) {
     let at = words.skip(1, &["OR", "REPLACE"]);
     if at > 1 && !words.is(at, &["TEMPORARY", "TEMP"]) {
