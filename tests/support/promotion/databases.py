@@ -9,6 +9,13 @@ from pathlib import Path
 
 PG_UP = Path(__file__).resolve().parents[1] / "pg-up"
 ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+COLUMNS = "SELECT column_name FROM information_schema.columns WHERE table_schema = 'public' AND table_name = 'TABLE'"
+KEYS = """
+SELECT format(E'%s\\tSELECT %I FROM %s ORDER BY 1', own.attname, other.attname, confrelid::regclass)
+  FROM pg_constraint JOIN pg_attribute own ON own.attrelid = conrelid AND own.attnum = conkey[1]
+  JOIN pg_attribute other ON other.attrelid = confrelid AND other.attnum = confkey[1]
+ WHERE contype = 'f' AND cardinality(conkey) = 1 AND conrelid = '"TABLE"'::regclass
+"""
 SEQUENCES = """
 SELECT format('SELECT setval(%L, max(%I)) FROM %I;', sequence, column_name, table_name)
   FROM (SELECT table_name, column_name, pg_get_serial_sequence(quote_ident(table_name), column_name) AS sequence
@@ -79,13 +86,18 @@ class Postgres:
         """Brings in the rows of a SQLite snapshot: the server reads their texts as its own types."""
         with closing(sqlite3.connect(f"file:{made}?mode=ro", uri=True)) as db:
             for table in tables:
-                columns = f"SELECT column_name FROM information_schema.columns WHERE table_name = '{table}'"
                 theirs = {row[1] for row in db.execute(f'PRAGMA table_info("{table}")')}
-                names = ", ".join(f'"{c}"' for c in self.server.psql(columns, self.plain).split() if c in theirs)
-                lines = ["\t".join(map(text, row)) for row in db.execute(f'SELECT {names} FROM "{table}"')]
-                copy = f'COPY "{table}" ({names}) FROM STDIN;\n' + "\n".join([*lines, "\\.", ""])
-                self.server.psql(None, self.plain, copy)
+                names = [name for name in self.read(COLUMNS, table) if name in theirs]
+                quoted = ", ".join(f'"{name}"' for name in names)
+                rows = [[*map(text, row)] for row in db.execute(f'SELECT {quoted} FROM "{table}"')]
+                for key in self.read(KEYS, table):
+                    point(rows, names, key.split("\t")[0], self.read(key.split("\t")[1]))
+                lines = ["\t".join(row) for row in rows]
+                self.server.psql(None, self.plain, f'COPY "{table}" ({quoted}) FROM STDIN;\n' + "\n".join([*lines, "\\.", ""]))
         self.server.psql(None, self.plain, self.server.psql(SEQUENCES, self.plain))
+
+    def read(self, query: str, table: str = "") -> list[str]:
+        return self.server.psql(query.replace("TABLE", table), self.plain).splitlines()
 
     def close(self) -> None:
         self.server.drop(self.name)
@@ -95,6 +107,16 @@ def text(value) -> str:
     if value is None:
         return "\\N"
     return "\\\\x" + value.hex() if isinstance(value, bytes) else str(value).translate(ESCAPES)
+
+
+def point(rows: list, names: list, column: str, parents: list) -> None:
+    """Lets a foreign key point at rows that exist: a project may have fewer of them on SQLite."""
+    if column not in names:
+        return
+    at, known = names.index(column), {"\\N", *parents}
+    for number, row in enumerate(rows):
+        if row[at] not in known:
+            row[at] = parents[number % len(parents)] if parents else "\\N"
 
 
 class Server:
