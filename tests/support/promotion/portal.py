@@ -22,6 +22,28 @@ class Wrong(Exception):
     """Something is not as it should be; says what."""
 
 
+def run(command: list, env: dict | None = None) -> subprocess.CompletedProcess:
+    """Runs a program to its end; if we are interrupted, asks it to end, so that it can clean up behind itself. It is in
+    a group of its own, because it does not clean up if it is asked twice: by the terminal and by us."""
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([*map(str, command)], env=env, process_group=0, **streams) as process:
+        try:
+            out, err = process.communicate()
+        except BaseException:
+            end(process)
+            raise
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def end(process: subprocess.Popen) -> None:
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def policy(application: str) -> str:
     """The staging of the policy that ships, for another application and with a window that is never shut."""
     before, header, rest = RUNBOOK.read_text().partition("[[environment]]\n")
@@ -55,18 +77,14 @@ class Portal:
 
     def __exit__(self, *_) -> None:
         if self.server and self.server.poll() is None:
-            self.server.terminate()
-            try:
-                self.server.wait(20)
-            except subprocess.TimeoutExpired:
-                self.server.kill()
-                self.server.wait()
+            end(self.server)
 
     def start(self) -> None:
         store = {"COUNTERSIGN_DATABASE": f"sqlite:{self.folder}/portal.db", "COUNTERSIGN_DATA_DIR": str(self.folder)}
         self.store = self.env | store | {"COUNTERSIGN_LISTEN": self.address}
         with self.log.open("w") as log:
-            self.server = subprocess.Popen([self.program, "serve"], env=self.store, cwd=self.folder, stdout=log, stderr=log)
+            own = {"env": self.store, "cwd": self.folder, "process_group": 0}
+            self.server = subprocess.Popen([self.program, "serve"], stdout=log, stderr=log, **own)
         until = time.monotonic() + 60
         while not self.ready():
             if self.server.poll() is not None or time.monotonic() > until:
@@ -102,8 +120,7 @@ class Portal:
         """The client half, as a pipeline runs it."""
         own = {"COUNTERSIGN_URL": self.base, "COUNTERSIGN_API_TOKEN": self.token}
         own["COUNTERSIGN_STATE_DIR"] = str(self.folder / "state")
-        command, null = [str(part) for part in (self.program, *args)], subprocess.DEVNULL
-        return subprocess.run(command, env=self.env | own | env, stdin=null, capture_output=True, text=True)
+        return run([self.program, *args], self.env | own | env)
 
     def ask(self, path: str) -> dict:
         bearer = {"Authorization": f"Bearer {self.token}"}
