@@ -50,8 +50,11 @@ class CorpusRelease:
         self.name, self.from_, self.to = f"{made.case['name']} {window['id']}", window["from"], window["to"]
         self.options = options
         shutil.copytree(made.scripts, folder / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
-        self.revisions = int(made.run("-c", CUT, str(folder / "migrations"), self.to).stdout.split()[-1])
-        self.point_at(made.url("sqlite", "/never.db"))
+        nowhere = made.url("sqlite", "/never.db")
+        cut = made.run("-c", CUT, str(folder / "migrations"), self.to, url=nowhere)
+        cut.check_returncode()
+        self.revisions = int(cut.stdout.split()[-1])
+        self.point_at(nowhere)
 
     def point_at(self, url: str) -> None:
         """Writes the database into the settings, which is where most of these projects look for it."""
