@@ -1,6 +1,6 @@
 //! Time and processor time per request of a portal with many tickets, beside a bare page in the same run.
 //!
-//! `cargo bench --bench portal -- [--tickets N]… [--requests N] [--keep FILE] [--seed-only]`
+//! `cargo bench --bench portal -- [--tickets N]… [--requests N] [--keep FILE] [--seed-only] [--large-only]`
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -9,6 +9,8 @@ use std::path::PathBuf;
 mod client;
 #[path = "portal/cpu.rs"]
 mod cpu;
+#[path = "portal/large.rs"]
+mod large;
 #[path = "portal/report.rs"]
 mod report;
 #[path = "portal/requests.rs"]
@@ -28,11 +30,14 @@ struct Options {
     requests: usize,
     keep: Option<PathBuf>,
     seed_only: bool,
+    /// Nothing but the differences of large files.
+    large_only: bool,
 }
 
 impl Options {
     fn parse(mut words: impl Iterator<Item = String>) -> Fallible<Self> {
-        let mut options = Self { tickets: Vec::new(), requests: 400, keep: None, seed_only: false };
+        let mut options =
+            Self { tickets: Vec::new(), requests: 400, keep: None, seed_only: false, large_only: false };
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} wants a value"));
             match word.as_str() {
@@ -40,6 +45,7 @@ impl Options {
                 "--requests" => options.requests = value()?.parse()?,
                 "--keep" => options.keep = Some(value()?.into()),
                 "--seed-only" => options.seed_only = true,
+                "--large-only" => options.large_only = true,
                 "--bench" => {} // cargo adds it
                 other => return Err(format!("what is {other}?").into()),
             }
@@ -60,6 +66,14 @@ async fn main() -> Fallible<()> {
         _ => {}
     }
     let options = Options::parse(std::env::args().skip(1))?;
+    if !options.seed_only {
+        let folder = tempfile::tempdir()?;
+        let rows = large::measure(folder.path()).await?;
+        println!("{}", report::opened("Differences of 50,000 lines and 5 MB, in ms", &rows));
+    }
+    if options.large_only {
+        return Ok(());
+    }
     for tickets in &options.tickets {
         let folder = tempfile::tempdir()?;
         let file = options.keep.clone().unwrap_or_else(|| folder.path().join("portal.db"));

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
 
 use crate::Fallible;
 
@@ -11,6 +12,8 @@ pub struct Client(BufReader<TcpStream>);
 /// What came back.
 pub struct Answer {
     pub status: u16,
+    /// From asking to the first line of the answer.
+    pub first_byte: Duration,
     pub body: Vec<u8>,
 }
 
@@ -50,9 +53,11 @@ impl Client {
     }
 
     pub fn ask(&mut self, ask: &Ask) -> Fallible<Answer> {
+        let started = Instant::now();
         self.0.get_mut().write_all(ask.text().as_bytes())?;
         let mut line = String::new();
         self.0.read_line(&mut line)?;
+        let first_byte = started.elapsed();
         let status = line.split(' ').nth(1).ok_or("no status")?.parse()?;
         let mut length = None;
         loop {
@@ -65,6 +70,6 @@ impl Client {
         }
         let mut body = vec![0; length.ok_or("an answer without its length")?];
         self.0.read_exact(&mut body)?;
-        Ok(Answer { status, body })
+        Ok(Answer { status, first_byte, body })
     }
 }

@@ -25,7 +25,7 @@ use jiff::SignedDuration;
 use crate::Fallible;
 
 /// The application that every ticket is for, and its first stage.
-const APPLICATION: &str = "trading-backend";
+pub const APPLICATION: &str = "trading-backend";
 pub const STAGE: &str = "staging";
 /// Everybody's password.
 pub const PASSWORD: &str = "a tall ship and a star";
@@ -80,7 +80,8 @@ pub async fn sign_in(services: &Services, email: &str) -> Fallible<(Actor, Strin
     Ok((signed_in.actor, signed_in.token.reveal().to_owned()))
 }
 
-async fn person(services: &Services, name: &str, role: Role) -> Fallible<Actor> {
+/// An account with one role, signed in.
+pub async fn person(services: &Services, name: &str, role: Role) -> Fallible<Actor> {
     let email = format!("{name}@example.com");
     let new = NewUser { email: email.clone(), name: name.to_owned(), roles: [role].into(), person: None };
     let created = services.add_user(None, new, None).await?;
@@ -116,15 +117,23 @@ pub async fn fill(database: &Path, tickets: usize) -> Fallible<Seeded> {
     }
     let large = services.file_ticket(&people.engineer, APPLICATION, content(tickets)).await?;
     for version in 0..2 {
-        upload(&services, &people, large, ArtifactKind::UpgradeSql, "upgrade.sql", script(version).into())
-            .await?;
+        upload(
+            &services,
+            &people.engineer,
+            large,
+            ArtifactKind::UpgradeSql,
+            "upgrade.sql",
+            script(version).into(),
+        )
+        .await?;
     }
     db.close().await;
     let bytes = std::fs::metadata(database)?.len();
     Ok(Seeded { full, large, took: started.elapsed(), bytes })
 }
 
-fn content(n: usize) -> TicketContent {
+/// What the `n`th ticket asks for.
+pub fn content(n: usize) -> TicketContent {
     const VERBS: [&str; 4] = ["Add", "Drop", "Widen", "Rename"];
     const THINGS: [&str; 4] = [COMMON, "column", "constraint", "view"];
     const TABLES: [&str; 9] =
@@ -158,16 +167,16 @@ fn script(version: usize) -> String {
     text
 }
 
-async fn upload(
+pub async fn upload(
     services: &Services,
-    people: &People,
+    engineer: &Actor,
     number: TicketNumber,
     kind: ArtifactKind,
     name: &str,
     bytes: Vec<u8>,
 ) -> Fallible<()> {
     let upload = Upload { kind, filename: name.to_owned(), bytes: bytes.into() };
-    services.upload(&people.engineer, number, STAGE, upload).await?;
+    services.upload(engineer, number, STAGE, upload).await?;
     Ok(())
 }
 
@@ -176,7 +185,7 @@ async fn complete(services: &Services, people: &People, number: TicketNumber) ->
     let now = services.now();
     let kit = Kit::new(STAGE, now - SignedDuration::from_hours(2), now - SignedDuration::from_hours(1));
     for file in kit.files()? {
-        upload(services, people, number, file.kind, &file.name, file.bytes).await?;
+        upload(services, &people.engineer, number, file.kind, &file.name, file.bytes).await?;
     }
     let [first, _] = &people.board;
     let facts = facts(services, first, number).await?;

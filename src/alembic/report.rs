@@ -196,6 +196,9 @@ pub struct RevisionTime {
 pub struct TableRows {
     pub table: String,
     pub rows_before: Option<u64>,
+    /// What the table and its indexes took of the disk before the upgrade; none where that was not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_before: Option<u64>,
     pub rows_after: Option<u64>,
 }
 
@@ -346,6 +349,7 @@ impl Measurements {
             let name = format!("measurements.tables[{i}]");
             check_text(WHAT, &format!("{name}.table"), &rows.table, 200)?;
             check_count(WHAT, &format!("{name}.rows_before"), rows.rows_before.unwrap_or(0))?;
+            check_count(WHAT, &format!("{name}.bytes_before"), rows.bytes_before.unwrap_or(0))?;
             check_count(WHAT, &format!("{name}.rows_after"), rows.rows_after.unwrap_or(0))?;
         }
         check_len(WHAT, "measurements.steps", &self.steps, 50)?;

@@ -13,6 +13,7 @@ pub mod dossier;
 pub mod earliest;
 pub mod evidence;
 pub mod facts;
+pub mod figures;
 pub mod gate;
 pub mod id;
 pub mod length;

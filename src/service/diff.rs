@@ -1,7 +1,7 @@
 //! The difference between two files of a ticket, line by line, found off the async threads and kept for a while.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
@@ -111,11 +111,11 @@ impl Compared {
 
     /// Whether every line of both sides ends with CR LF: then the CR is no news anywhere.
     pub fn all_crlf(&self) -> bool {
-        let ends = |text: &[u8]| text.split(|byte| *byte == b'\n').count() - 1;
-        let pairs = |text: &[u8]| text.windows(2).filter(|two| two == b"\r\n").count();
-        [&self.old_text, &self.new_text]
-            .into_iter()
-            .all(|text| text.ends_with(b"\n") && ends(text) == pairs(text))
+        let all = |text: &[u8]| {
+            text.ends_with(b"\n")
+                && text.split_inclusive(|byte| *byte == b'\n').all(|line| line.ends_with(b"\r\n"))
+        };
+        all(&self.old_text) && all(&self.new_text)
     }
 
     fn weight(&self) -> usize {
@@ -265,7 +265,8 @@ impl Services {
         if let Some(known) = self.kept_differences.get(key) {
             return Ok(known);
         }
-        let (old_text, new_text) = (self.bytes_of(old.sha256).await?, self.bytes_of(new.sha256).await?);
+        let text = |side: &Artifact| Box::pin(self.bytes_of(side.sha256));
+        let (old_text, new_text) = tokio::try_join!(text(old), text(new))?;
         let turn = AT_ONCE.acquire().await.map_err(|e| ServiceError::Internal(e.to_string()))?;
         let found = off_thread(move || compare(old_text, new_text, sql)).await?;
         drop(turn);
@@ -277,26 +278,35 @@ impl Services {
 
 /// The difference between two texts; `sql` for scripts.
 pub(crate) fn compare(old_text: Bytes, new_text: Bytes, sql: bool) -> Result<Compared, ServiceError> {
-    let lines = diff::diff(&old_text, &new_text, diff::TIME_LIMIT)
-        .map_err(|e| ServiceError::conflict("too-long-to-compare", format!("This is {e}. Download both.")))?;
     let texts = std::str::from_utf8(&old_text).ok().zip(std::str::from_utf8(&new_text).ok());
-    let script = texts.filter(|_| sql).map(|(old, new)| {
-        let dialect = Dialect::likely(new);
-        let changes = &lines.changes;
-        // Two halves of about the same work, so that a large file is on its page sooner.
-        std::thread::scope(|scope| {
-            let told = scope.spawn(|| {
-                let quiet = effect::without_effect((old, &lines.old), (new, &lines.new), changes, dialect);
-                (quiet, moved::moved(old, new, dialect, changes))
+    let (lines, dialect) = (OnceLock::new(), OnceLock::new());
+    // Whatever needs nothing of the rest is done beside it, so that a large file is on its page sooner.
+    let script = std::thread::scope(|scope| {
+        let (lines, dialect) = (&lines, &dialect);
+        let read = texts.filter(|_| sql).map(|(old, new)| {
+            let read = scope.spawn(move || {
+                let dialect = *dialect.get_or_init(|| Dialect::likely(new));
+                (Colours::of(old, dialect), Colours::of(new, dialect), Outline::of(new, dialect))
             });
-            let old_colours = Colours::of(old, dialect);
-            let new_colours = Colours::of(new, dialect);
-            let outline = Outline::of(new, dialect);
-            let (quiet, moves) = told.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            Script { old_colours, new_colours, outline, quiet, moves }
-        })
+            (old, new, read)
+        });
+        let lines = lines.get_or_init(|| diff::diff(&old_text, &new_text, diff::TIME_LIMIT));
+        let ((old, new, read), lines) = read.zip(lines.as_ref().ok())?;
+        let dialect = *dialect.get_or_init(|| Dialect::likely(new));
+        let moves = scope.spawn(move || moved::moved(old, new, dialect, &lines.changes));
+        let quiet = effect::without_effect((old, &lines.old), (new, &lines.new), &lines.changes, dialect);
+        let (old_colours, new_colours, outline) = joined(read);
+        Some(Script { old_colours, new_colours, outline, quiet, moves: joined(moves) })
     });
+    let lines =
+        lines.into_inner().ok_or_else(|| ServiceError::Internal("nothing was compared".to_owned()))?;
+    let lines = lines
+        .map_err(|e| ServiceError::conflict("too-long-to-compare", format!("This is {e}. Download both.")))?;
     Ok(Compared { old_text, new_text, lines, script })
+}
+
+fn joined<T>(work: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 #[cfg(test)]

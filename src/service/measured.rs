@@ -6,6 +6,7 @@ use crate::alembic::offline_sql;
 use crate::alembic::report::{DryRunReport, Loss, Outcome, TableRows};
 use crate::domain::artifact::{Artifact, ArtifactKind, Finding};
 use crate::domain::facts::StageRecord;
+use crate::domain::figures::{bytes, count, plural};
 use crate::domain::id::FindingId;
 use crate::domain::rule::{
     CASCADE, CONSTRAINT, DELETE, DROP_COLUMN, DROP_SCHEMA, DROP_TABLE, INDEX_LOCKS, NARROWING_TYPE, NOT_NULL,
@@ -43,6 +44,9 @@ const OF_SIZE: &[&str] = &[
     PRIMARY_KEY.key,
     INDEX_LOCKS.key,
 ];
+
+/// Findings of statements that write a whole table anew.
+const OF_REWRITE: &[&str] = &[TABLE_REBUILD.key, TABLE_REWRITE.key, VOLATILE_DEFAULT.key];
 
 /// Facts by finding.
 pub(super) type Facts = HashMap<FindingId, Vec<String>>;
@@ -106,7 +110,7 @@ impl<'a> Measured<'a> {
             facts.push("lost no row and no value in the dry run".to_owned());
         }
         if size {
-            facts.extend(self.rows(finding));
+            facts.extend(self.table(finding).into_iter().flat_map(|table| of_table(table, rule)));
             facts.extend(self.time(finding));
         }
         facts
@@ -134,17 +138,10 @@ impl<'a> Measured<'a> {
         if own.is_empty() { here } else { own }
     }
 
-    fn rows(&self, finding: &Finding) -> Option<String> {
+    /// The table of a finding's statement.
+    fn table(&self, finding: &Finding) -> Option<&'a TableRows> {
         let table = Words::of(&finding.statement, self.dialect).table()?;
-        let rows = self.tables.get(table.strip_prefix("_alembic_tmp_").unwrap_or(&table))?;
-        let (before, after) = (rows.rows_before?, rows.rows_after);
-        let name = &rows.table;
-        Some(match after {
-            Some(after) if after != before => {
-                format!("{name} had {} before and {} after", plural(before, "row"), grouped(after))
-            }
-            _ => format!("{name} has {}", plural(before, "row")),
-        })
+        self.tables.get(table.strip_prefix("_alembic_tmp_").unwrap_or(&table)).copied()
     }
 
     fn time(&self, finding: &Finding) -> Option<String> {
@@ -154,34 +151,34 @@ impl<'a> Measured<'a> {
     }
 }
 
+/// `trades has 3,000 rows in 240 KB`, or `trades has 3,000 rows` and `rewrites 240 KB`.
+fn of_table(table: &TableRows, rule: &str) -> Vec<String> {
+    let (Some(before), name) = (table.rows_before, &table.table) else { return Vec::new() };
+    let rows = plural(before, "row", "rows");
+    let size = table.bytes_before.filter(|size| *size > 0).map(bytes);
+    let rewrites = OF_REWRITE.contains(&rule);
+    let within = size.as_ref().filter(|_| !rewrites).map_or_else(String::new, |size| format!(" in {size}"));
+    let mut facts = vec![match table.rows_after {
+        Some(after) if after != before => {
+            format!("{name} had {rows}{within} before and {} after", count(after))
+        }
+        _ => format!("{name} has {rows}{within}"),
+    }];
+    facts.extend(size.filter(|_| rewrites).map(|size| format!("rewrites {size}")));
+    facts
+}
+
 fn lost(loss: &Loss) -> String {
     let table = &loss.table;
     match &loss.column {
         Some(column) if loss.non_null_values_lost == 0 => format!("{table}.{column} was empty in every row"),
         Some(column) => {
             let values = if loss.non_null_values_lost == 1 { "value" } else { "values" };
-            format!("drops {} non-null {values} of {table}.{column}", grouped(loss.non_null_values_lost))
+            format!("drops {} non-null {values} of {table}.{column}", count(loss.non_null_values_lost))
         }
         None if loss.rows_lost == 0 => format!("{table} was empty"),
-        None => format!("loses {} of {table}", plural(loss.rows_lost, "row")),
+        None => format!("loses {} of {table}", plural(loss.rows_lost, "row", "rows")),
     }
-}
-
-fn plural(count: u64, one: &str) -> String {
-    format!("{} {one}{}", grouped(count), if count == 1 { "" } else { "s" })
-}
-
-/// `3,412`
-fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// `36 ms`, `1.8 s`, `12 min`
@@ -230,8 +227,8 @@ mod tests {
         let facts: Vec<_> =
             stored(SQL).iter().map(|f| (f.rule.clone(), measured.facts(f).join("; "))).collect();
         let expected = [
-            ("table-rebuild", "risk_limits has 75 rows; revision e6c2b8a4f107 took 29 ms"),
-            ("narrowing-type", "risk_limits has 75 rows; revision e6c2b8a4f107 took 29 ms"),
+            ("table-rebuild", "risk_limits has 75 rows; rewrites 4 KB; revision e6c2b8a4f107 took 29 ms"),
+            ("narrowing-type", "risk_limits has 75 rows in 4 KB; revision e6c2b8a4f107 took 29 ms"),
             ("drop-column", "drops 2,000 non-null values of trades.legacy_ref"),
         ];
         let facts: Vec<_> = facts.iter().map(|(rule, facts)| (rule.as_str(), facts.as_str())).collect();

@@ -19,9 +19,30 @@ pub const fn conceals(character: char) -> bool {
     )
 }
 
+/// What each byte of plain text takes of a page; 0 for those that want a closer look.
+const PLAIN: [u8; 256] = {
+    let mut sizes = [0; 256];
+    let mut byte = 0x20_u8;
+    while byte < 0x7f {
+        sizes[byte as usize] = if matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'') { 5 } else { 1 };
+        byte += 1;
+    }
+    sizes[b'\t' as usize] = 1;
+    sizes
+};
+
 /// How much of a line is shown, in bytes, and how much of a page that takes without any colour.
 #[must_use]
 pub fn extent(line: &[u8]) -> (usize, usize) {
+    // A page asks this of every line of a file, and nearly every one is short and plain.
+    if line.len() * 5 <= LONGEST_LINE {
+        let sizes = line.iter().map(|byte| PLAIN[usize::from(*byte)]);
+        let (taken, least) =
+            sizes.fold((0, 1), |(taken, least), size| (taken + usize::from(size), least.min(size)));
+        if least > 0 {
+            return (line.len(), taken);
+        }
+    }
     let (mut shown, mut markup) = (0, 0);
     for chunk in line.utf8_chunks() {
         for character in chunk.valid().chars() {
@@ -56,6 +77,7 @@ mod tests {
         assert_eq!(extent(b"SELECT 1 < 2;"), (13, 17));
         assert_eq!(extent("\u{202e}x\u{e9}".as_bytes()), (6, 37));
         assert_eq!(extent(b"\xffa"), (2, 35));
+        assert_eq!((extent(b""), extent(b"\t&<>\"'"), extent(b"\x7f\x1b~")), ((0, 0), (6, 26), (3, 69)));
         assert_eq!(extent(&vec![b'x'; LONGEST_LINE + 1]).0, LONGEST_LINE);
         let (shown, markup) = extent(&vec![1; LONGEST_LINE]);
         assert!(shown < LONGEST_LINE && markup <= LONGEST_MARKUP);

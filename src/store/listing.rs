@@ -178,9 +178,14 @@ pub async fn stage_lines(conn: &mut impl Conn, tickets: &[TicketId]) -> Result<V
 
 /// Open tickets for somebody's queue: emergencies, then those that they filed, then the newest.
 pub async fn open_ids(conn: &mut impl Conn, reader: UserId, limit: i64) -> Result<Vec<TicketId>, StoreError> {
+    // Each part ends at the limit by its own index; one order over all of them would sort every open ticket.
     conn.sql(
-        "SELECT id FROM tickets WHERE state = 'open' ORDER BY CASE WHEN kind = 'emergency' THEN 0 \
-         WHEN requester = $1 THEN 1 ELSE 2 END, number DESC LIMIT $2",
+        "SELECT id FROM (SELECT * FROM (SELECT id, number, 0 AS part FROM tickets WHERE state = 'open' \
+         AND kind = 'emergency' ORDER BY number DESC LIMIT $2) AS e UNION ALL \
+         SELECT * FROM (SELECT id, number, 1 AS part FROM tickets WHERE state = 'open' AND requester = $1 \
+         AND kind <> 'emergency' ORDER BY number DESC LIMIT $2) AS own UNION ALL \
+         SELECT * FROM (SELECT id, number, 2 AS part FROM tickets WHERE state = 'open' AND requester <> $1 \
+         AND kind <> 'emergency' ORDER BY number DESC LIMIT $2) AS others) AS q ORDER BY part, number DESC LIMIT $2",
     )
     .bind(reader)
     .bind(limit)

@@ -26,8 +26,12 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: &[Migration] =
-    &[migration!(1, "0001_init"), migration!(2, "0002_standing"), migration!(3, "0003_reading")];
+const MIGRATIONS: &[Migration] = &[
+    migration!(1, "0001_init"),
+    migration!(2, "0002_standing"),
+    migration!(3, "0003_reading"),
+    migration!(4, "0004_open"),
+];
 
 /// Any number will do, as long as all replicas take the same one.
 const ADVISORY_LOCK: i64 = 0x636f_756e_7465_7273;

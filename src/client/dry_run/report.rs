@@ -258,9 +258,11 @@ fn measurements(made: &Made, taken_at: Timestamp) -> Measurements {
     let mut tables: Vec<TableRows> = Vec::new();
     let names = rehearsal.before.tables.keys().chain(rehearsal.rows_after.keys());
     for name in names.collect::<BTreeSet<_>>() {
+        let before = rehearsal.before.tables.get(name);
         tables.push(TableRows {
             table: plain_line(name, 200),
-            rows_before: rehearsal.before.tables.get(name).map(|t| t.rows),
+            rows_before: before.map(|table| table.rows),
+            bytes_before: before.and_then(|table| table.bytes),
             rows_after: rehearsal.rows_after.get(name).copied(),
         });
     }

@@ -90,7 +90,7 @@ pub(super) fn read(ask: Ask<'_>, depth: Depth, versions: &VersionTable) -> Resul
                 })
                 .collect();
             let checksum = row.checksum.map(|sum| number(&sum));
-            state.tables.insert(row.t, Contents { rows: row.rows, checksum, columns });
+            state.tables.insert(row.t, Contents { rows: row.rows, bytes: row.bytes, checksum, columns });
         }
     }
     Ok(state)
@@ -119,6 +119,8 @@ fn number(text: &str) -> u64 {
 struct Counted {
     t: String,
     rows: u64,
+    /// None for counts alone.
+    bytes: Option<u64>,
     checksum: Option<String>,
     columns: BTreeMap<String, [String; 2]>,
 }
@@ -134,6 +136,7 @@ fn counting(name: &str, table: &Table, depth: Depth) -> String {
             "SELECT json_build_object('t', {label}, 'rows', count(*), 'checksum', NULL, 'columns', '{{}}'::json)::text FROM {of}"
         );
     }
+    let size = format!("pg_total_relation_size({})", text(&of));
     let mut columns: Vec<_> = table.columns.iter().map(|c| c.name.clone()).collect();
     columns.sort();
     let hash = |column: &str| format!("hashtextextended({}::text, 0)", quoted(column));
@@ -159,7 +162,7 @@ fn counting(name: &str, table: &Table, depth: Depth) -> String {
         )
     };
     format!(
-        "SELECT json_build_object('t', {label}, 'rows', count(*), 'checksum', coalesce(sum({whole}), 0)::text, 'columns', \
+        "SELECT json_build_object('t', {label}, 'rows', count(*), 'bytes', {size}, 'checksum', coalesce(sum({whole}), 0)::text, 'columns', \
          {object})::text FROM {of}"
     )
 }

@@ -24,13 +24,16 @@ pub(super) fn read(
     stop: &Stop,
 ) -> Result<State> {
     let mut state = State { shape: shape(connection, versions)?, ..State::default() };
+    let sizes = if depth == Depth::Values { sizes(connection).unwrap_or_default() } else { BTreeMap::new() };
     for (name, table) in &state.shape.tables {
         if stop.asked() {
             return Ok(state);
         }
         let contents = match depth {
             Depth::Counts => Contents { rows: count(connection, name)?, ..Contents::default() },
-            Depth::Values => contents(connection, name, table)?,
+            Depth::Values => {
+                Contents { bytes: sizes.get(name).copied(), ..contents(connection, name, table)? }
+            }
         };
         state.tables.insert(name.clone(), contents);
     }
@@ -139,6 +142,16 @@ fn table(connection: &Connection, name: &str, sql: &str) -> Result<Table> {
     Ok(table)
 }
 
+/// The pages of each table and its indexes, in bytes.
+fn sizes(connection: &Connection) -> Result<BTreeMap<String, u64>> {
+    let mut statement = connection.prepare(
+        "SELECT s.tbl_name, sum(d.pgsize) FROM dbstat d JOIN sqlite_schema s ON s.name = d.name \
+         WHERE d.aggregate = TRUE GROUP BY 1",
+    )?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?;
+    rows.collect()
+}
+
 fn count(connection: &Connection, table: &str) -> Result<u64> {
     let sql = format!("SELECT count(*) FROM {}", quoted(table));
     let rows: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
@@ -169,7 +182,7 @@ fn contents(connection: &Connection, name: &str, table: &Table) -> Result<Conten
         checksum = checksum.wrapping_add(whole.finish());
     }
     let columns = columns.into_iter().map(str::to_owned).zip(values).collect();
-    Ok(Contents { rows, checksum: Some(checksum), columns })
+    Ok(Contents { rows, bytes: None, checksum: Some(checksum), columns })
 }
 
 fn hash(value: ValueRef<'_>) -> u64 {

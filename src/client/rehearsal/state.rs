@@ -30,6 +30,8 @@ pub struct State {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
     pub rows: u64,
+    /// What the table and its indexes take of the disk. None if values were not read, or nobody counts it.
+    pub bytes: Option<u64>,
     /// Whole rows, in any order. None if values were not read.
     pub checksum: Option<u64>,
     pub columns: BTreeMap<String, Values>,
@@ -97,7 +99,7 @@ mod tests {
             ((*name).to_owned(), Values { not_null: *not_null, checksum: *checksum })
         };
         let columns = columns.iter().map(values).collect();
-        let contents = Contents { rows, checksum: Some(checksum), columns };
+        let contents = Contents { rows, bytes: None, checksum: Some(checksum), columns };
         State { tables: BTreeMap::from([("t".to_owned(), contents)]), ..State::default() }
     }
 

@@ -69,6 +69,8 @@ fn the_sample_project_is_rehearsed_from_end_to_end() {
     );
     let ours = report.measurements.tables.iter().find(|t| t.table == "trades").expect("trades");
     assert_eq!((ours.rows_before, ours.rows_after), (Some(trades), Some(trades)));
+    let pages = "SELECT sum(pgsize) FROM dbstat WHERE name IN (SELECT name FROM sqlite_schema WHERE tbl_name = 'trades')";
+    assert_eq!(ours.bytes_before, Some(scene.number(pages)));
     let revisions: Vec<_> = report.measurements.revisions.iter().map(|r| r.revision.as_str()).collect();
     assert_eq!(revisions, ["d9a7f3b06e58", "e6c2b8a4f107", "f50d9e7b3a26", TO]);
     let checks = subject.checks.as_ref().expect("checks");
