@@ -92,8 +92,8 @@ class Postgres:
                 rows = [[*map(text, row)] for row in db.execute(f'SELECT {quoted} FROM "{table}"')]
                 for key in self.read(KEYS, table):
                     point(rows, names, key.split("\t")[0], self.read(key.split("\t")[1]))
-                lines = ["\t".join(row) for row in rows]
-                self.server.psql(None, self.plain, f'COPY "{table}" ({quoted}) FROM STDIN;\n' + "\n".join([*lines, "\\.", ""]))
+                script = [f'COPY "{table}" ({quoted}) FROM STDIN;', *map("\t".join, rows), "\\.", ""]
+                self.server.psql(None, self.plain, "\n".join(script))
         self.server.psql(None, self.plain, self.server.psql(SEQUENCES, self.plain))
 
     def read(self, query: str, table: str = "") -> list[str]:

@@ -1,4 +1,4 @@
-"""One change on a running portal: ticket, dry run, findings, attestations, votes, run, and back where there is a way."""
+"""One change on a running portal: ticket, dry run, findings, attestations, votes, run, and back if there is a way."""
 import json
 import subprocess
 from pathlib import Path
@@ -36,8 +36,9 @@ class Journey:
         return done
 
     def file(self) -> None:
-        of = ["--application", self.application, "--title", self.release.name, "--release-tag", "v2", "--prior-release-tag", "v1"]
-        done = self.cli("ticket new", "--json", *of, "--from", self.release.from_, "--to", self.release.to)
+        of = ["--application", self.application, "--title", self.release.name]
+        tags = ["--release-tag", "v2", "--prior-release-tag", "v1"]
+        done = self.cli("ticket new", "--json", *of, *tags, "--from", self.release.from_, "--to", self.release.to)
         self.number = json.loads(done.stdout)["number"]
         self.stage = f"/tickets/{self.number}/stages/staging"
 
@@ -50,7 +51,7 @@ class Journey:
         graph = {"revisions": self.release.revisions, "heads": [self.release.to]}
         attach = ["--ticket", self.number, "--stage", "staging"]
         if dialect in other:
-            # The offline SQL is another change: nothing of it is attached, until what was executed is declared to be meant.
+            # The offline SQL is another change: nothing is attached until what was executed is declared to be meant.
             found = self.dry_run(out, *attach, exit=1)
             step = next(s for s in found["report"]["subject"]["steps"] if s["name"] == "verify-sql")
             if step["status"] != "failed" or not step["why"].startswith("E43") or other[dialect] not in step["why"]:
@@ -60,15 +61,15 @@ class Journey:
             found = self.dry_run(out, *attach, "--no-render", f"Offline, the scripts leave {other[dialect]} as it was.")
         else:
             found = self.dry_run(out, *attach)
-            sqlite = dialect == "sqlite"
-            self.refute(compare(dialect, self.want, graph, found, out) if sqlite else compare_dump(self.want, graph, found, out))
+            facts = (self.want, graph, found, out)
+            self.refute(compare(dialect, *facts) if dialect == "sqlite" else compare_dump(*facts))
         return found["report"]["subject"]
 
     def dry_run(self, out: Path, *args, exit: int = 0) -> dict:
         release, database = self.release, self.database
-        of = ["--snapshot", database.snapshot, "--dialect", database.dialect, "--from", release.from_, "--to", release.to]
-        limits = ["--out", out, "--time-limit", "900"]
-        done = self.cli("dry-run", "--json", *self.project(), *of, *limits, *args, exit=exit, **database.scratch)
+        of = ["--snapshot", database.snapshot, "--dialect", database.dialect, "--out", out, "--time-limit", "900"]
+        ends = ["--from", release.from_, "--to", release.to]
+        done = self.cli("dry-run", "--json", *self.project(), *of, *ends, *args, exit=exit, **database.scratch)
         return json.loads(done.stdout)
 
     def refute(self, wrong) -> None:

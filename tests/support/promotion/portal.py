@@ -129,7 +129,7 @@ class Portal:
 
 
 class Seen(HTMLParser):
-    """Of a page: its forms with the fields that a browser would send back, its errors, and the links of what is unseen."""
+    """Of a page: its forms with the fields that a browser sends back, its errors, and the links of what is unseen."""
 
     def __init__(self, text: str):
         super().__init__()

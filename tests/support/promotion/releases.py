@@ -83,7 +83,8 @@ class SampleRelease:
 
     def alembic(self, url: str, *args: str) -> subprocess.CompletedProcess:
         command = [self.python, "-m", "alembic", "-c", self.config, *args]
-        return subprocess.run(command, cwd=self.folder, env=os.environ | {"DATABASE_URL": url}, capture_output=True, text=True)
+        env = os.environ | {"DATABASE_URL": url}
+        return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True)
 
     def snapshot(self, path: Path) -> None:
         command = [self.python, self.folder / "tools" / "make_snapshot.py", path]
