@@ -25,7 +25,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match Cli::parse().command {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) => return client::misused(&error),
+    };
+    match command {
         // Runs threads of its own and waits for other programs: nothing for an async runtime.
         Command::Client(command) => client::run(command),
         Command::Server(command) => serve(admin::run(command)),

@@ -19,6 +19,7 @@ pub mod render_checks;
 pub mod report;
 pub mod shape;
 mod shape_diff;
+pub mod volatile;
 
 #[cfg(test)]
 mod tests;

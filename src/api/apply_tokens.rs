@@ -6,13 +6,13 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::ApiState;
 use super::access::Caller;
 use super::gates::IntentBody;
 use super::idempotency::{self, Instead};
-use super::input::{At, Body, MaybeBody, text_form};
+use super::input::{At, Body, MaybeBody, Query, text_form};
 use super::problem::Problem;
 use super::runs::{self, RunBody};
 use crate::domain::artifact::ArtifactKind;
@@ -59,7 +59,7 @@ struct ApprovedFile {
 /// Release an apply token
 ///
 /// The gates are evaluated in the transaction that writes. A repetition with the same `Idempotency-Key` is answered with
-/// 409 `already-released` and the expiry: the secret is not kept anywhere.
+/// 409 `already-released`, the expiry and the id: the secret is not kept anywhere.
 #[utoipa::path(post, path = "/tickets/{number}/stages/{stage}/apply-tokens", tag = "Apply tokens",
     params(("number" = String, Path, description = "The ticket's number, such as CHG-1"),
            ("stage" = String, Path, description = "The stage's name, such as staging")),
@@ -79,6 +79,7 @@ pub(super) async fn release(
          and release another one if that answer was lost.",
     );
     instead.expires_at = Some(released.expires_at);
+    instead.token_id = Some(released.id);
     let body = ReleasedBody {
         id: released.id,
         token: released.secret.reveal().to_owned(),
@@ -99,17 +100,31 @@ pub(super) async fn release(
     Ok(response)
 }
 
-/// Revoke the outstanding apply token
+/// Which token is to go.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RevokeQuery {
+    /// Only the token of this `id`, as releasing it answered. One that is used, revoked or expired already is as good as
+    /// revoked: 204 too.
+    #[param(value_type = Option<String>, format = "uuid")]
+    id: Option<ApplyTokenId>,
+}
+
+/// Revoke an apply token
+///
+/// The one that is outstanding on the stage; with `id` that one and no other, so that nobody else's goes in its place.
 #[utoipa::path(delete, path = "/tickets/{number}/stages/{stage}/apply-tokens", tag = "Apply tokens",
     params(("number" = String, Path, description = "The ticket's number, such as CHG-1"),
-           ("stage" = String, Path, description = "The stage's name, such as staging")),
-    responses((status = 204, description = "Revoked")))]
+           ("stage" = String, Path, description = "The stage's name, such as staging"), RevokeQuery),
+    responses((status = 204, description = "It can't be redeemed any more")))]
 pub(super) async fn revoke(
     State(api): State<ApiState>,
     caller: Caller,
     At((number, stage)): At<(TicketNumber, String)>,
+    Query(query): Query<RevokeQuery>,
 ) -> Result<StatusCode, Problem> {
-    api.services.revoke_token(&caller.0, number, &stage).await?;
+    api.services.revoke_token(&caller.0, number, &stage, query.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,7 +1,5 @@
 //! Files of a stage: listed, uploaded, downloaded.
 
-use std::fmt::Write as _;
-
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -17,6 +15,7 @@ use super::stage::ArtifactBody;
 use crate::domain::artifact::{self, ArtifactKind};
 use crate::domain::digest::Digest;
 use crate::domain::id::TicketNumber;
+use crate::domain::percent;
 use crate::domain::sql_digest::SqlDigest;
 use crate::service::artifacts::Upload;
 
@@ -167,14 +166,7 @@ fn disposition(filename: &str) -> String {
         .chars()
         .map(|c| if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%') { c } else { '_' })
         .collect();
-    let mut encoded = String::with_capacity(filename.len());
-    for byte in filename.bytes() {
-        if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
+    let encoded = percent::encoded(filename, b"!#$&+-.^_`|~");
     format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}")
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::blocker::Blocker;
+use crate::domain::id::ApplyTokenId;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::ticket::FieldFault;
 use crate::domain::time::Timestamp;
@@ -63,6 +64,10 @@ pub(super) struct Details {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Timestamp>,
+    /// That token, for whoever wants to revoke it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    pub token_id: Option<ApplyTokenId>,
     /// For the log only.
     #[serde(skip)]
     pub cause: Option<String>,
@@ -119,6 +124,7 @@ impl Problem {
             blockers: Vec::new(),
             evidence_digest: None,
             expires_at: None,
+            token_id: None,
             cause: None,
             retry_after: None,
             scope: None,

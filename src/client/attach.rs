@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::output::{Done, Failure};
 use super::portal::shapes::{Artifact, Gates, Page, Uploaded};
 use super::portal::{Portal, PortalError};
-use super::{StageOf, With};
+use super::{OnStage, StageOf};
 use crate::alembic::formats;
 use crate::alembic::report::DryRunReport;
 use crate::domain::artifact::ArtifactKind;
@@ -20,13 +20,12 @@ use crate::domain::digest::Digest;
 #[derive(Debug, Args)]
 pub struct Options {
     #[command(flatten)]
-    pub with: With,
-    #[command(flatten)]
-    at: StageOf,
+    pub on: OnStage,
     /// upgrade-sql, downgrade-sql, dry-run-report, migration-history, migration-manifest, backup-manifest, smoke-report,
     /// monitoring-snapshot or other.
     #[arg(long)]
     kind: ArtifactKind,
+    /// The file to attach.
     file: PathBuf,
     /// What the file is called on the ticket; else as here.
     #[arg(long)]
@@ -34,9 +33,9 @@ pub struct Options {
 }
 
 pub(super) fn run(options: &Options) -> Result<Done, Failure> {
-    let portal = options.with.open()?;
-    let attached = attach(&portal, &options.at, options.kind, options.name.as_deref(), &options.file)?;
-    Ok(Done::new(attached.line(&options.at), attached.json()))
+    let portal = options.on.with.open()?;
+    let attached = attach(&portal, &options.on.at, options.kind, options.name.as_deref(), &options.file)?;
+    Ok(Done::new(attached.line(&options.on.at), attached.json()))
 }
 
 /// What became of a file.

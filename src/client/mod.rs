@@ -17,6 +17,7 @@ mod rehearse;
 mod smoke;
 mod ticket;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -33,16 +34,19 @@ use project::ProjectError;
 /// The commands of the client's side.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Tickets: file, show, list, wait, attest.
+    /// File, show and list tickets, wait for their gates, state what only a person knows.
     #[command(subcommand)]
     Ticket(ticket::Command),
-    /// Render both directions, rehearse on a copy of a snapshot, write the evidence, and attach it to a stage.
+    /// Render both directions, rehearse on a copy of a snapshot, write the evidence; with --ticket, attach it to a stage.
+    #[command(after_help = rehearse::HELP)]
     DryRun(Box<rehearse::Options>),
     /// Attach a file to a stage; bytes that stand there already change nothing.
     Attach(attach::Options),
     /// Apply a stage: check that what runs is what was approved, redeem the apply token, run the command, report.
+    #[command(after_help = apply::APPLY_HELP)]
     Apply(Box<apply::Options>),
-    /// Undo a stage's run, by downgrade or by restoring the backup.
+    /// Undo a stage's run, by downgrade or by restoring the backup, with the same checks as apply.
+    #[command(after_help = apply::ROLLBACK_HELP)]
     Rollback(Box<apply::RollbackOptions>),
     /// Run the smoke tests of a stage and attach their report.
     Smoke(smoke::Options),
@@ -58,11 +62,11 @@ pub fn run(command: Command) -> ExitCode {
     let json = match &command {
         Command::Ticket(command) => command.json(),
         Command::DryRun(options) => options.with.json,
-        Command::Attach(options) => options.with.json,
+        Command::Attach(options) => options.on.with.json,
         Command::Apply(options) => options.json(),
         Command::Rollback(options) => options.json(),
-        Command::Smoke(options) => options.with.json,
-        Command::Observe(options) => options.with.json,
+        Command::Smoke(options) => options.on.with.json,
+        Command::Observe(options) => options.on.with.json,
         Command::Complete(options) => options.with.json,
     };
     let ended = match command {
@@ -76,6 +80,17 @@ pub fn run(command: Command) -> ExitCode {
         Command::Complete(options) => complete::run(&options),
     };
     output::finish(ended, json)
+}
+
+/// Answers a command line that can't be taken apart, and one that asks for help or the version: as clap words it and with
+/// its exit code, and with one document on standard output where `--json` is among the arguments.
+pub fn misused(error: &clap::Error) -> ExitCode {
+    output::misused(error, asks_for_json(std::env::args_os().skip(1)))
+}
+
+/// Whether `--json` is among the arguments. What follows `--` is another program's.
+fn asks_for_json(arguments: impl IntoIterator<Item = OsString>) -> bool {
+    arguments.into_iter().take_while(|argument| argument != "--").any(|argument| argument == "--json")
 }
 
 /// The portal that a command speaks to, and the form of its answer.
@@ -109,6 +124,15 @@ impl StageOf {
     fn path(&self) -> String {
         format!("/tickets/{}/stages/{}", self.ticket, segment(&self.stage))
     }
+}
+
+/// A stage of a ticket, on a portal.
+#[derive(Clone, Debug, Args)]
+pub struct OnStage {
+    #[command(flatten)]
+    pub with: With,
+    #[command(flatten)]
+    at: StageOf,
 }
 
 impl fmt::Display for StageOf {
@@ -159,6 +183,15 @@ impl From<ProjectError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_json_of_the_command_that_is_run_is_not_ours() {
+        let asks = |line: &str| asks_for_json(line.split(' ').map(OsString::from));
+        assert!(asks("ticket show --json"));
+        assert!(asks("apply CHG-1 --json -- alembic"));
+        assert!(!asks("smoke CHG-1 -- pytest --json"));
+        assert!(!asks("ticket show --jsonl"));
+    }
 
     /// Names that clash are found when a command is typed, or here.
     #[test]

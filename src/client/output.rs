@@ -158,6 +158,29 @@ pub fn finish(ended: Result<Done, Failure>, json: bool) -> ExitCode {
     }
 }
 
+/// What clap says of a command line, where it says it, with its exit code. A wrong one is one document as well, with `json`.
+pub fn misused(error: &clap::Error, json: bool) -> ExitCode {
+    if json && error.use_stderr() {
+        say(&wrong_use(&error.render().to_string()).json().to_string());
+    }
+    // Nobody is left to be told where even this can't be written.
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8))
+}
+
+/// Clap's paragraphs as a failure: the first says what is wrong, those between it and the pointer to `--help` what would be
+/// right.
+fn wrong_use(text: &str) -> Failure {
+    let line = |paragraph: &str| paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut paragraphs = text.trim().split("\n\n");
+    let first = line(paragraphs.next().unwrap_or_default());
+    let message = first.strip_prefix("error: ").unwrap_or(&first).to_owned();
+    let advice: Vec<String> =
+        paragraphs.map(line).filter(|p| !p.starts_with("For more information")).collect();
+    let failure = Failure::usage(message);
+    if advice.is_empty() { failure } else { failure.advise(advice.join(" ")) }
+}
+
 /// A reader that has gone away (`| head`) is no failure of the command.
 fn say(text: &str) {
     if !text.is_empty() {
@@ -190,6 +213,17 @@ mod tests {
         blocker.gate = None;
         blocker.clears_at = None;
         assert_eq!(blocker.line(), "The window opens Tue 24 Nov, 14:00 UTC. (cleared by time)");
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_a_failure_like_others() {
+        let text = "error: the following required arguments were not provided:\n  --stage <STAGE>\n\n\
+                    Usage: countersign apply --stage <STAGE> <TICKET>\n\nFor more information, try '--help'.\n";
+        let error = wrong_use(text).json()["error"].clone();
+        assert_eq!((&error["code"], &error["exit"]), (&json!("usage"), &json!(2)));
+        assert_eq!(error["message"], "the following required arguments were not provided: --stage <STAGE>");
+        assert_eq!(error["advice"], "Usage: countersign apply --stage <STAGE> <TICKET>");
+        assert_eq!(wrong_use("error: no").advice, None);
     }
 
     #[test]

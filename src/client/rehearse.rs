@@ -13,6 +13,16 @@ use super::portal::shapes::Ticket;
 use super::{StageOf, With, dry_run};
 use crate::domain::id::TicketNumber;
 
+/// What help adds to the options.
+pub(super) const HELP: &str = "\
+Examples:
+  countersign dry-run --snapshot trades.db
+  countersign dry-run --project . --snapshot trades.dump --scratch-url postgresql://localhost \\
+    --ticket CHG-1 --stage staging
+
+Without --ticket nothing leaves this machine and no portal is needed: the files are in countersign-dry-run, or where --out
+says. Where the snapshot is of another kind of database than production, --dialect names production's.";
+
 /// Where the evidence lies when single files go elsewhere.
 const FOLDER: &str = "countersign-dry-run";
 
@@ -21,8 +31,6 @@ const FOLDER: &str = "countersign-dry-run";
 #[group(skip)]
 pub struct Options {
     #[command(flatten)]
-    dry_run: dry_run::Options,
-    #[command(flatten)]
     pub with: With,
     /// Attach everything to a stage of this ticket, if the rehearsal passes.
     #[arg(long, value_name = "TICKET", requires = "stage")]
@@ -30,6 +38,8 @@ pub struct Options {
     /// The stage, such as staging.
     #[arg(long, requires = "ticket")]
     stage: Option<String>,
+    #[command(flatten)]
+    dry_run: dry_run::Options,
 }
 
 pub(super) fn run(options: &Options) -> Result<Done, Failure> {

@@ -6,18 +6,16 @@ use std::process::Command;
 use clap::Args;
 use serde_json::json;
 
+use super::OnStage;
 use super::attach::{Attached, attach};
 use super::output::{Done, Failure};
-use super::{StageOf, With};
 use crate::alembic::junit;
 use crate::domain::artifact::ArtifactKind;
 
 #[derive(Debug, Args)]
 pub struct Options {
     #[command(flatten)]
-    pub with: With,
-    #[command(flatten)]
-    at: StageOf,
+    pub on: OnStage,
     /// The JUnit XML report that the command writes; it is attached as the stage's smoke report.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
@@ -27,7 +25,7 @@ pub struct Options {
 }
 
 pub(super) fn run(options: &Options) -> Result<Done, Failure> {
-    let portal = options.with.open()?;
+    let portal = options.on.with.open()?;
     if let Some(path) = &options.junit {
         // A report of another day must not stand for tests that wrote none.
         match std::fs::remove_file(path) {
@@ -42,7 +40,7 @@ pub(super) fn run(options: &Options) -> Result<Done, Failure> {
     let mut command = Command::new(program);
     command.args(arguments);
     super::without_secrets(&mut command);
-    if options.with.json {
+    if options.on.with.json {
         command.stdout(std::io::stderr());
     }
     let status = command
@@ -90,6 +88,6 @@ fn report(
         Failure::file(path, &error).advise("The command has to write its JUnit XML there.")
     })?;
     let facts = junit::read(&bytes).map_err(|error| Failure::failed("no-report", error.to_string()))?;
-    let attached = attach(portal, &options.at, ArtifactKind::SmokeReport, None, path)?;
+    let attached = attach(portal, &options.on.at, ArtifactKind::SmokeReport, None, path)?;
     Ok((attached, facts.passed()))
 }

@@ -214,6 +214,18 @@ impl StageRecord {
         }
     }
 
+    /// The newest report, if it is about the upgrade SQL that stands: of other SQL it says nothing.
+    pub fn report_of_upgrade(&self) -> Option<&ReportFacts> {
+        let file = self.newest(ArtifactKind::UpgradeSql)?;
+        self.report().filter(|report| report.upgrade_sha256 == Some(file.sha256))
+    }
+
+    /// The newest report, if it is about the downgrade SQL that stands.
+    pub fn report_of_downgrade(&self) -> Option<&ReportFacts> {
+        let file = self.newest(ArtifactKind::DowngradeSql)?;
+        self.report().filter(|report| report.downgrade_sha256 == Some(file.sha256))
+    }
+
     /// The files that stand and that an approval covers.
     pub fn evidence_files(&self) -> Vec<&Artifact> {
         artifact::current(&self.artifacts).into_iter().filter(|a| a.kind.is_evidence()).collect()

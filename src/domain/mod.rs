@@ -18,6 +18,7 @@ pub mod gate;
 pub mod id;
 pub mod length;
 pub(crate) mod named;
+pub mod percent;
 pub mod phase;
 pub mod policy;
 pub mod presented;

@@ -71,8 +71,8 @@ mod tests {
     use crate::domain::facts::{Intent, Purpose, Stage, StageRecord, Tick};
     use crate::domain::gate;
     use crate::domain::id::{
-        ApplicationId, ApplyTokenId, EnvironmentId, PolicyVersionId, RunId, StageId, TicketId, TicketNumber,
-        UserId,
+        ApplicationId, ApplyTokenId, EnvironmentId, PersonId, PolicyVersionId, RunId, StageId, TicketId,
+        TicketNumber, UserId,
     };
     use crate::domain::policy::{Policy, RUNBOOK};
     use crate::domain::run::{ApplyToken, Direction, Method, Observation, Run, TokenState};
@@ -168,6 +168,7 @@ mod tests {
             undoes: undoes.map(|n| RunId(Uuid::from_u128(n))),
             redeemed_by: NOBODY,
             redeemed_by_name: "ada".to_owned(),
+            redeemed_person: PersonId(Uuid::nil()),
             redeemed_via: None,
             sql_digest: String::new(),
             evidence: Digest::of(b""),

@@ -45,6 +45,7 @@ pub enum Refusal {
     ThreadSettled,
     NotYourThread,
     NoTokenOutstanding,
+    UnknownToken,
     NotRedeemer,
     RunEnded,
     RunNotUnknown,
@@ -90,6 +91,7 @@ impl Refusal {
             Self::ThreadSettled => "thread-settled",
             Self::NotYourThread => "not-your-thread",
             Self::NoTokenOutstanding => "no-token-outstanding",
+            Self::UnknownToken => "unknown-token",
             Self::NotRedeemer => "not-redeemer",
             Self::RunEnded => "run-ended",
             Self::RunNotUnknown => "run-not-unknown",
@@ -112,7 +114,9 @@ impl Refusal {
             | Self::NotEligible(_)
             | Self::NotYourThread
             | Self::NotRedeemer => RefusalKind::Forbidden,
-            Self::UnknownItem | Self::UnknownFinding | Self::UnknownThread => RefusalKind::NotFound,
+            Self::UnknownItem | Self::UnknownFinding | Self::UnknownThread | Self::UnknownToken => {
+                RefusalKind::NotFound
+            }
             Self::NeedsText { .. } => RefusalKind::Invalid,
             Self::TicketClosed
             | Self::RunHappened
@@ -186,6 +190,7 @@ impl std::fmt::Display for Refusal {
             Self::ThreadSettled => f.write_str("The thread is in that state already."),
             Self::NotYourThread => f.write_str("Only whoever opened the thread, or the board, settles it."),
             Self::NoTokenOutstanding => f.write_str("No apply token is outstanding here."),
+            Self::UnknownToken => f.write_str("There is no such apply token here."),
             Self::NotRedeemer => f.write_str("Only whoever redeemed the token reports on its run."),
             Self::RunEnded => f.write_str("The run has ended."),
             Self::RunNotUnknown => f.write_str("The run's end is known; there is nothing to settle."),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
-use super::id::{ApiTokenId, ApplyTokenId, EnvironmentId, RunId, StageId, TicketNumber, UserId};
+use super::id::{ApiTokenId, ApplyTokenId, EnvironmentId, PersonId, RunId, StageId, TicketNumber, UserId};
 use super::named::named;
 use super::time::Timestamp;
 
@@ -99,6 +99,8 @@ pub struct Run {
     pub undoes: Option<RunId>,
     pub redeemed_by: UserId,
     pub redeemed_by_name: String,
+    /// Who that is: an account and an API token may go while a run is under way.
+    pub redeemed_person: PersonId,
     pub redeemed_via: Option<ApiTokenId>,
     pub sql_digest: String,
     pub evidence: Digest,

@@ -7,7 +7,7 @@ use super::digest::Digest;
 use super::evidence;
 use super::facts::{Choice, Facts};
 use super::gate::{self, Clearance};
-use super::id::{FindingId, RunId, ThreadId};
+use super::id::{ApplyTokenId, FindingId, RunId, ThreadId};
 use super::policy::{ChecklistItem, ChecklistWhen};
 use super::refusal::Refusal;
 use super::run::{Health, RunStatus};
@@ -42,8 +42,9 @@ pub enum Action<'a> {
     },
     /// Release or redeem, as the facts' purpose and intent say.
     Authorise,
-    RevokeToken,
-    /// Log, heartbeat or finish, by the redeemer of this run.
+    /// The stage's outstanding token; or this one, whatever has become of it.
+    RevokeToken(Option<ApplyTokenId>),
+    /// Log, heartbeat or finish, by whoever redeemed: with any API token of theirs, since that which redeemed may be gone.
     Report(RunId),
     SettleRun {
         run: RunId,
@@ -100,15 +101,7 @@ pub fn decide(facts: &Facts, actor: &Actor, action: &Action<'_>) -> Result<Decis
             Ok(decision)
         }
         Action::Authorise => authorise(facts, actor),
-        Action::RevokeToken => {
-            needs_role(actor, &[Role::Engineer, Role::Board])?;
-            needs_scope(actor, Scope::Apply)?;
-            if facts.this.tokens.iter().any(|t| t.outstanding(facts.now)) {
-                Ok(Decision { revokes_token: Some("revoked by hand"), ..Decision::default() })
-            } else {
-                Err(Refusal::NoTokenOutstanding)
-            }
-        }
+        Action::RevokeToken(which) => revoke(facts, actor, *which),
         Action::Report(run) => report(facts, actor, *run),
         Action::SettleRun { run, note } => settle_run(facts, actor, *run, note),
         Action::Observe { verdict, note } => observe(facts, actor, *verdict, note),
@@ -283,10 +276,25 @@ fn authorise(facts: &Facts, actor: &Actor) -> Result<Decision, Refusal> {
     Ok(Decision { clearance: Some(clearance), ..Decision::default() })
 }
 
+fn revoke(facts: &Facts, actor: &Actor, which: Option<ApplyTokenId>) -> Result<Decision, Refusal> {
+    needs_role(actor, &[Role::Engineer, Role::Board])?;
+    needs_scope(actor, Scope::Apply)?;
+    let meant = |id: ApplyTokenId| which.is_none_or(|wanted| wanted == id);
+    let mut meant = facts.this.tokens.iter().filter(|token| meant(token.id)).peekable();
+    if which.is_some() && meant.peek().is_none() {
+        return Err(Refusal::UnknownToken);
+    }
+    if meant.any(|token| token.outstanding(facts.now)) {
+        return Ok(Decision { revokes_token: Some("revoked by hand"), ..Decision::default() });
+    }
+    // Whoever names a token wants that one gone, which it is.
+    which.map_or(Err(Refusal::NoTokenOutstanding), |_| Ok(Decision::default()))
+}
+
 fn report(facts: &Facts, actor: &Actor, run: RunId) -> Result<Decision, Refusal> {
     needs_scope(actor, Scope::Apply)?;
     let run = facts.this.runs.iter().find(|r| r.id == run).ok_or(Refusal::NoRunYet)?;
-    if actor.token().is_some() && run.redeemed_via == actor.token() {
+    if actor.token().is_some() && run.redeemed_person == actor.person {
         Ok(Decision::default())
     } else {
         Err(Refusal::NotRedeemer)

@@ -27,6 +27,8 @@ pub struct LostData {
 /// What the newest dry-run report tells beyond pass or fail.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rehearsal {
+    /// Whether it rehearsed the upgrade SQL that stands. Of other SQL the report tells nothing here.
+    pub of_this_sql: bool,
     pub losses: Vec<LostData>,
     /// How long the revisions of the upgrade took together, in milliseconds.
     pub upgrade_ms: u64,
@@ -48,6 +50,9 @@ impl Services {
     /// The newest dry-run report of a stage; none where there is none that can be read.
     pub async fn rehearsal(&self, record: &StageRecord) -> Result<Option<Rehearsal>, ServiceError> {
         let Some(report) = record.newest(ArtifactKind::DryRunReport) else { return Ok(None) };
+        if record.report_of_upgrade().is_none() {
+            return Ok(record.report().map(|_| Rehearsal::default()));
+        }
         let report = self.bytes_of(report.sha256).await?;
         let sql = match record.newest(ArtifactKind::UpgradeSql) {
             Some(sql) => self.bytes_of(sql.sha256).await?,
@@ -100,6 +105,7 @@ fn told(report: &DryRunReport, sql: &str) -> Rehearsal {
         ("Also", &schema.other),
     ];
     Rehearsal {
+        of_this_sql: true,
         losses,
         facts: std::collections::HashMap::new(),
         upgrade_ms: report.measurements.revisions.iter().map(|r| r.milliseconds).sum(),

@@ -46,6 +46,12 @@ pub struct Redeemed {
     pub replayed: bool,
 }
 
+/// So many redemptions with other digests than were approved end a token: somebody tries them out.
+const WRONG_TRIES: i64 = 5;
+
+/// Why it ended then.
+const TRIED_OUT: &str = "it was presented five times with something else than was approved";
+
 impl Services {
     /// Releases a token, if every gate is open at this instant.
     ///
@@ -126,16 +132,20 @@ impl Services {
         Ok(token)
     }
 
-    /// Revokes the outstanding token of a stage.
+    /// Revokes the outstanding token of a stage; or this one only, which may be gone already.
     pub async fn revoke_token(
         &self,
         actor: &Actor,
         number: TicketNumber,
         stage: &str,
+        which: Option<ApplyTokenId>,
     ) -> Result<(), ServiceError> {
         let mut change = self.change(actor, number, Lock::Ticket).await?;
         let facts = change.facts(stage)?;
-        let decision = change.decide(&facts, &Action::RevokeToken)?;
+        let decision = change.decide(&facts, &Action::RevokeToken(which))?;
+        if decision.revokes_token.is_none() {
+            return Ok(());
+        }
         change.entail(self, facts.this.stage.id, &decision, "revoked").await?;
         self.commit(change).await
     }
@@ -210,11 +220,13 @@ impl Services {
                 .with("token", token.id.to_string())
                 .with("why", mismatch.code());
             change.record(event);
+            let mut message = mismatch.words().to_owned();
+            if apply_tokens::count_wrong_try(&mut change.tx, token.id).await? >= WRONG_TRIES {
+                change.revoke(self, token.stage, TRIED_OUT).await?;
+                message.push_str(" That was tried too often: the token is revoked.");
+            }
             self.commit(change).await?;
-            return Err(ServiceError::Mismatch {
-                code: mismatch.code(),
-                message: mismatch.words().to_owned(),
-            });
+            return Err(ServiceError::Mismatch { code: mismatch.code(), message });
         }
         let opening = Opening {
             facts: &facts,
@@ -251,6 +263,7 @@ impl Services {
             undoes: token.undoes,
             redeemed_by: change.actor.user,
             redeemed_by_name: change.actor.name.clone(),
+            redeemed_person: change.actor.person,
             redeemed_via: change.actor.token(),
             sql_digest: presented.sql_digest.to_string(),
             evidence: token.evidence,

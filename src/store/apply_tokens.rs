@@ -112,6 +112,14 @@ pub async fn mark_used(tx: &mut Tx, id: ApplyTokenId, now: Timestamp) -> Result<
     Ok(touched == 1)
 }
 
+/// Counts one more redemption with other digests than were approved, and says how many that makes.
+pub async fn count_wrong_try(tx: &mut Tx, id: ApplyTokenId) -> Result<i64, StoreError> {
+    tx.sql("UPDATE apply_tokens SET wrong_tries = wrong_tries + 1 WHERE id = $1 RETURNING wrong_tries")
+        .bind(id)
+        .one()
+        .await
+}
+
 /// Ends the outstanding tokens of a stage, and says which they were.
 pub async fn revoke(
     tx: &mut Tx,

@@ -31,6 +31,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(2, "0002_standing"),
     migration!(3, "0003_reading"),
     migration!(4, "0004_open"),
+    migration!(5, "0005_wrong_tries"),
 ];
 
 /// Any number will do, as long as all replicas take the same one.

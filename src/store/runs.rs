@@ -8,7 +8,8 @@ use crate::domain::id::{ApiTokenId, ApplyTokenId, PersonId, RunId, TicketNumber}
 use crate::domain::run::{Run, RunStatus, Verdict};
 use crate::domain::time::Timestamp;
 
-const COLUMNS: &str = "SELECT r.*, t.number AS ticket, u.name AS redeemed_by_name FROM runs r \
+const COLUMNS: &str = "SELECT r.*, t.number AS ticket, u.name AS redeemed_by_name, \
+    u.person_id AS redeemed_person FROM runs r \
     CROSS JOIN stages s CROSS JOIN tickets t CROSS JOIN users u \
     WHERE s.id = r.stage_id AND t.id = s.ticket_id AND u.id = r.redeemed_by";
 
@@ -25,6 +26,7 @@ impl Record for Run {
             undoes: row.get("undoes")?,
             redeemed_by: row.get("redeemed_by")?,
             redeemed_by_name: row.get("redeemed_by_name")?,
+            redeemed_person: row.get("redeemed_person")?,
             redeemed_via: row.get("redeemed_via")?,
             sql_digest: row.get("sql_digest")?,
             evidence: row.get("evidence")?,
@@ -127,7 +129,6 @@ row! {
     }
 }
 
-/// The run that a token opened.
 /// Whether this API token has redeemed with this key before.
 pub async fn used_key(conn: &mut impl Conn, via: Option<ApiTokenId>, key: &str) -> Result<bool, StoreError> {
     let run: Option<RunId> = conn
@@ -139,6 +140,7 @@ pub async fn used_key(conn: &mut impl Conn, via: Option<ApiTokenId>, key: &str) 
     Ok(run.is_some())
 }
 
+/// The run that a token opened.
 pub async fn of_token(conn: &mut impl Conn, token: ApplyTokenId) -> Result<Option<Replay>, StoreError> {
     conn.sql(
         "SELECT id, idempotency_key, request_sha256, redeemed_via, grant_text FROM runs WHERE token_id = $1",
@@ -148,7 +150,7 @@ pub async fn of_token(conn: &mut impl Conn, token: ApplyTokenId) -> Result<Optio
     .await
 }
 
-/// The run that an API token opened on a stage with an idempotency key.
+/// The run that a person opened on a stage with an idempotency key.
 pub async fn by_key(
     conn: &mut impl Conn,
     ticket: TicketNumber,

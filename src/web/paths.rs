@@ -1,8 +1,7 @@
 //! Addresses of pages, in one place, and which of those that come from outside are ours.
 
-use std::fmt::Write as _;
-
 use crate::domain::id::TicketNumber;
+use crate::domain::percent;
 
 /// The page of a ticket.
 pub fn ticket(number: TicketNumber) -> String {
@@ -45,15 +44,7 @@ pub fn back(referer: Option<&str>) -> &str {
 
 /// Text for one value of a query: everything but letters, digits and a few marks is escaped.
 pub fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/:".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
+    percent::encoded(text, b"-._~/:")
 }
 
 #[cfg(test)]

@@ -8,12 +8,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::SignedDuration;
 
+use super::csrf;
 use super::error::{Failure, Page};
 use super::session::Crumb;
 use super::site::Site;
 use super::view::shell::Flash;
 use super::view::state::State;
-use super::{csrf, paths};
+use crate::domain::percent;
 
 /// What an attachment is told to a browser as: nothing that it could run.
 const SANDBOX: &str = "sandbox; default-src 'none'";
@@ -96,7 +97,7 @@ pub fn attachment(filename: &str, kind: &'static str, body: impl Into<Body>) -> 
 fn disposition(filename: &str) -> String {
     let keeps = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let plain: String = filename.chars().map(|c| if keeps(c) { c } else { '_' }).collect();
-    let whole = paths::encoded(filename).replace('/', "%2F").replace(':', "%3A");
+    let whole = percent::encoded(filename, b"-._~");
     format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{whole}")
 }
 

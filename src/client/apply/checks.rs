@@ -45,7 +45,7 @@ pub(super) fn check(
 ) -> Result<Checked, Failure> {
     let checked = check_all(options, target, portal, slot, signals);
     // Whoever stopped it knows why it ended, and wants to hear only that nothing happened.
-    signals.check("nothing was redeemed, and nothing ran.")?;
+    signals.check(super::NOTHING_HAPPENED)?;
     let mut checked = checked?;
     checked.project.stop_for_nobody();
     Ok(checked)
@@ -158,12 +158,16 @@ fn gates_open(options: &Common, target: &Target, gates: &Gates) -> Result<(), Fa
         return Ok(());
     }
     let message = format!("{target} is held back by its gates; no token was redeemed.");
-    Err(Failure::refused("gates-closed", message)
-        .advise(format!(
-            "`countersign ticket wait {} --stage {}` waits for them.",
-            target.at.ticket, target.at.stage
-        ))
-        .blocked_by(shut))
+    let advice = match target.direction {
+        Direction::Upgrade => {
+            format!(
+                "`countersign ticket wait {} --stage {}` waits for them.",
+                target.at.ticket, target.at.stage
+            )
+        }
+        Direction::Rollback => "Clear them on the stage’s page, then run this again.".to_owned(),
+    };
+    Err(Failure::refused("gates-closed", message).advise(advice).blocked_by(shut))
 }
 
 fn identity(options: &Common, presents: &Presents) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::execution::{Ended, LogEnd};
-use super::state::{Record, Slot};
+use super::state::{Phase, Record, Slot};
 use super::{Target, checks, database_url};
 use crate::client::output::{Done, Exit, Failure, note};
 use crate::client::portal::shapes::Run;
@@ -112,10 +112,14 @@ impl Ending<'_> {
 
     fn unreported(self, error: PortalError, record: &Record, after: Option<&str>) -> Failure {
         let refused = !error.leaves_open();
+        let somebody_else = error.is_about_the_caller();
         let failure = Failure::from(error);
         let exit = if refused { failure.exit } else { Exit::Unreachable };
-        let code =
-            record.exit_code.map_or_else(|| "was not started".to_owned(), |c| format!("ended with {c}"));
+        let code = match (record.exit_code, record.phase) {
+            (Some(code), _) => format!("ended with {code}"),
+            (None, Phase::Started | Phase::Ended) => "ended in a way nobody saw".to_owned(),
+            (None, Phase::Prepared | Phase::Redeemed) => "was not started".to_owned(),
+        };
         let at = after.unwrap_or("a revision that can’t be read");
         Failure {
             exit,
@@ -123,7 +127,10 @@ impl Ending<'_> {
                 "{} The command {code} and the database is at {at}, which the portal does not know yet.",
                 failure.message
             ),
-            advice: Some(if refused {
+            advice: Some(if somebody_else {
+                let resume = self.target.resume_command();
+                format!("With an API token of whoever redeemed, and the scope apply: {resume}.")
+            } else if refused {
                 "A person has to look at the database and record a verdict on the run’s page.".to_owned()
             } else {
                 format!("When the portal answers again: {}.", self.target.resume_command())

@@ -5,11 +5,12 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Common;
+use super::leftover::{self, Reminder};
 use super::mask::Mask;
-use super::signals::{Signals, pass_on};
+use super::signals::{self, Signals, pass_on};
 use super::state::Slot;
 use crate::client::output::{Failure, note};
 use crate::client::portal::shapes::{LogState, Run};
@@ -94,7 +95,7 @@ impl<'a> Execution<'a> {
             sent: run.log_bytes,
             pulse: options.pulse(),
             mask: Mask::new(secrets),
-            quiet: options.with.json,
+            quiet: options.on.with.json,
         }
     }
 
@@ -126,11 +127,17 @@ impl<'a> Execution<'a> {
     /// Stays with the command until it has ended, and everything that it left behind with its output open.
     pub fn accompany(&self, mut child: Child, signals: &Signals) -> (Ended, LogEnd) {
         let mut ended = None;
-        let mut told = false;
+        let mut reminder = Reminder::default();
         self.follow(|| {
             for (signal, name) in signals.fresh() {
-                note(&format!("{name} is passed on to the command."));
-                pass_on(&child, signal);
+                if ended.is_none() {
+                    note(&format!("{name} is passed on to the command."));
+                    pass_on(&child, signal);
+                } else {
+                    let left = leftover::holders(&self.slot.log_path());
+                    note(&format!("{name}: what the command left running is asked to end (SIGTERM)."));
+                    signals::end(&left, &child);
+                }
             }
             if ended.is_none() {
                 ended = match child.try_wait() {
@@ -141,10 +148,13 @@ impl<'a> Execution<'a> {
             }
             let end = ended?;
             if self.slot.still_running().unwrap_or(false) {
-                if !told {
-                    note("The command has ended, but what it started is still running; that is waited for.");
+                if reminder.is_due(Instant::now()) {
+                    let left = leftover::words(&leftover::holders(&self.slot.log_path()));
+                    note(&format!(
+                        "The command has ended, but what it started is still running and has its output open: {left}. \
+                         That is waited for; Ctrl-C asks it to end."
+                    ));
                 }
-                told = true;
                 return None;
             }
             Some(end)

@@ -7,6 +7,7 @@ mod checks;
 mod end;
 mod execution;
 mod grant;
+mod leftover;
 mod mask;
 mod redeem;
 mod resume;
@@ -20,29 +21,50 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::output::{Done, Exit, Failure, note};
+use super::output::{Done, Failure, note};
 use super::portal::Portal;
 use super::project::ProjectArgs;
-use super::{StageOf, With, fresh_key};
+use super::{OnStage, StageOf, fresh_key};
 use crate::domain::run::{Direction, Method};
 use checks::Checked;
 use execution::Execution;
 use signals::Signals;
-use state::{Phase, Record, Slot, VERSION};
+use state::{Phase, Record, Release, Slot, VERSION};
+
+/// What help adds to the options of `apply`.
+pub(super) const APPLY_HELP: &str = "\
+Examples:
+  countersign apply CHG-1 --stage staging --release -- alembic upgrade head
+  countersign apply CHG-1 --stage staging --token-file token -- alembic upgrade head
+  countersign apply CHG-1 --stage staging --resume
+
+The variable DATABASE_URL names the database that is changed; the API token comes from COUNTERSIGN_API_TOKEN or a file.
+Before a token is redeemed, the scripts, the SQL that they render, their head and the revision of the database are compared
+with what was approved. Exit codes: 0 applied, 1 failed or to be looked at, 2 wrong use, 3 refused and nothing ran, 4 the
+portal can't be reached, 5 a signature does not verify.";
+
+/// What help adds to the options of `rollback`.
+pub(super) const ROLLBACK_HELP: &str = "\
+Examples:
+  countersign rollback CHG-1 --stage staging --method downgrade --release -- alembic downgrade d48b1e9c5f62
+  countersign rollback CHG-1 --stage staging --method restore --backup trades.db --prior-tag-redeployed --release \\
+    -- ./restore.sh trades.db
+  countersign rollback CHG-1 --stage staging --method downgrade --resume
+
+A downgrade starts from where the database is. After a run that succeeded, the approvals of that run carry it; after one
+that ended half-way, a person's verdict comes first, then a downgrade rehearsed from there, with approvals of its own.
+DATABASE_URL, COUNTERSIGN_API_TOKEN and the exit codes are as for `countersign apply`.";
 
 /// What both commands take.
 #[derive(Debug, Args)]
 struct Common {
     #[command(flatten)]
-    with: With,
-    #[command(flatten)]
-    at: StageOf,
-    #[command(flatten)]
-    project: ProjectArgs,
+    on: OnStage,
     /// A file with the apply token, or `-` for standard input; else the variable `COUNTERSIGN_APPLY_TOKEN`.
     #[arg(long, value_name = "FILE", conflicts_with = "release")]
     token_file: Option<PathBuf>,
-    /// Release an apply token for this run, as the owner of the API token, once every check has passed.
+    /// Release an apply token for this run, as the owner of the API token, once every check has passed; one that comes to
+    /// nothing is revoked.
     #[arg(long)]
     release: bool,
     /// What the database says of itself, where policy wants to know.
@@ -60,9 +82,12 @@ struct Common {
     /// Seconds between two signs of life.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, hide = true)]
     heartbeat: u64,
-    /// What to run, with `DATABASE_URL` as it is here; `{approved_sql}` in it becomes the approved file.
+    /// What to run, after `--`, in the project's folder and with `DATABASE_URL` as it is here; `{approved_sql}` in it becomes
+    /// the approved file.
     #[arg(last = true, value_name = "COMMAND", required_unless_present = "resume")]
     command: Vec<String>,
+    #[command(flatten, next_help_heading = "Project")]
+    project: ProjectArgs,
 }
 
 #[derive(Debug, Args)]
@@ -73,9 +98,7 @@ pub struct Options {
 
 #[derive(Debug, Args)]
 pub struct RollbackOptions {
-    #[command(flatten)]
-    common: Common,
-    /// downgrade or restore.
+    /// How: `downgrade` runs the approved downgrade SQL, `restore` puts the approved backup back.
     #[arg(long)]
     method: Method,
     /// The backup that a restore puts back; it has to be the approved one.
@@ -84,19 +107,24 @@ pub struct RollbackOptions {
     /// State that the prior release tag runs again when the command has ended; a restore needs it.
     #[arg(long)]
     prior_tag_redeployed: bool,
+    #[command(flatten)]
+    common: Common,
 }
 
 impl Options {
     pub(super) const fn json(&self) -> bool {
-        self.common.with.json
+        self.common.on.with.json
     }
 }
 
 impl RollbackOptions {
     pub(super) const fn json(&self) -> bool {
-        self.common.with.json
+        self.common.on.with.json
     }
 }
+
+/// How things are when somebody ends this before the token is redeemed.
+const NOTHING_HAPPENED: &str = "nothing was redeemed, and nothing ran.";
 
 /// What is to be done where.
 #[derive(Clone, Debug)]
@@ -152,7 +180,7 @@ impl fmt::Display for Target {
 /// `countersign apply`.
 pub(super) fn run(options: &Options) -> Result<Done, Failure> {
     let target = Target {
-        at: options.common.at.clone(),
+        at: options.common.on.at.clone(),
         direction: Direction::Upgrade,
         method: None,
         backup: None,
@@ -171,7 +199,7 @@ pub(super) fn rollback(options: &RollbackOptions) -> Result<Done, Failure> {
         ));
     }
     let target = Target {
-        at: options.common.at.clone(),
+        at: options.common.on.at.clone(),
         direction: Direction::Rollback,
         method: Some(options.method),
         backup: options.backup.clone(),
@@ -181,28 +209,29 @@ pub(super) fn rollback(options: &RollbackOptions) -> Result<Done, Failure> {
 }
 
 fn go(options: &Common, target: &Target) -> Result<Done, Failure> {
-    let portal = options.with.open()?;
+    let portal = options.on.with.open()?;
     let slot = Slot::claim(options.state_dir.as_deref(), portal.base(), target.at.ticket, &target.at.stage)?;
     if options.resume {
         return resume::resume(options, target, &portal, &slot);
     }
     nothing_left_open(&portal, target, &slot)?;
-    let signals = Signals::catch()?;
     let token =
         if options.release { None } else { Some(redeem::given_token(options.token_file.as_deref())?) };
     let key = grant::key(&portal, options.grant_key.as_deref())?;
+    let mut signals = Signals::catch()?;
     let mut checked = checks::check(options, target, &portal, &slot, &signals)?;
     let mut record = prepare(options, target, &portal, &checked);
     slot.write(&record)?;
+    signals.insist();
     let token = match token {
         Some(token) => token,
-        None => redeem::release(&portal, target).inspect_err(|failure| {
-            // Where no answer came, a token may be out there: a resume takes it back.
-            if failure.exit != Exit::Unreachable {
-                slot.forget(false);
-            }
-        })?,
+        None => redeem::release(&portal, target, &slot, &mut record)?,
     };
+    if let Err(failure) = signals.check(NOTHING_HAPPENED) {
+        redeem::take_back(&portal, target, &record);
+        slot.forget(false);
+        return Err(failure);
+    }
     let redeemed = redeem::redeem(&portal, target, &slot, &record, &token, options.database.as_deref())?;
     // Only the command is left to hold a secret, and that has its own.
     drop(token);
@@ -245,9 +274,7 @@ fn nothing_left_open(portal: &Portal, target: &Target, slot: &Slot) -> Result<()
     let Some(record) = slot.read()? else { return Ok(()) };
     if record.phase == Phase::Prepared && resume::run_of(portal, &record)?.is_none() {
         resume::no_other_run(target, portal)?;
-        if record.released {
-            redeem::revoke(portal, target);
-        }
+        redeem::take_back(portal, target, &record);
         slot.forget(false);
         return Ok(());
     }
@@ -271,7 +298,7 @@ fn prepare(options: &Common, target: &Target, portal: &Portal, checked: &Checked
         manifest_sha256: checked.manifest_sha256,
         revision_before: Some(checked.before.clone()),
         prior_tag_redeployed: target.prior_tag_redeployed,
-        released: options.release,
+        release: options.release.then(Release::fresh),
         phase: Phase::Prepared,
         run: None,
         exit_code: None,

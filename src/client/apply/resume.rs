@@ -6,7 +6,7 @@ use serde_json::json;
 use super::end::Ending;
 use super::execution::{Ended, Execution, LogEnd};
 use super::state::{Phase, Record, Slot};
-use super::{Common, Target, redeem};
+use super::{Common, Target, leftover, redeem};
 use crate::client::output::{Done, Failure, note};
 use crate::client::portal::shapes::{Run, Ticket};
 use crate::client::portal::{Portal, PortalError};
@@ -29,12 +29,7 @@ pub(super) fn resume(
     }
     let Some(run) = run_of(portal, &record)? else {
         no_other_run(target, portal)?;
-        let token = if record.released {
-            redeem::revoke(portal, target);
-            "the token that was released for it is revoked"
-        } else {
-            "the token is unused"
-        };
+        let token = redeem::take_back(portal, target, &record);
         slot.forget(false);
         return Err(Failure::failed(
             "not-redeemed",
@@ -62,7 +57,8 @@ pub(super) fn resume(
     }
     let execution = Execution::new(options, portal, slot, &run);
     if slot.still_running()? {
-        note("The command is still running; it is accompanied to its end.");
+        let who = leftover::words(&leftover::holders(&slot.log_path()));
+        note(&format!("The command is still running: {who}. It is accompanied to its end."));
     }
     let log = execution.rejoin();
     let ended = match (record.phase, record.exit_code.and_then(|code| i32::try_from(code).ok())) {

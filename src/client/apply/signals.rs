@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::{SigId, flag};
 
-use crate::client::output::Failure;
+use super::leftover::Holder;
+use crate::client::output::{Exit, Failure};
 use crate::client::project::process::Stop;
 
 /// Signals that somebody sends to end a program.
@@ -16,24 +18,40 @@ const ENDING: [(i32, &str); 3] =
 const ENDING: [(i32, &str); 2] = [(SIGINT, "SIGINT"), (SIGTERM, "SIGTERM")];
 
 /// From now on these signals don't end this program but are noted.
+///
+/// The checks stop at the first one; but they may be waiting for somebody who never answers, and then a second one ends the
+/// program on the spot, until [`Self::insist`].
 #[derive(Debug)]
 pub struct Signals {
     flags: Vec<(i32, &'static str, Arc<AtomicBool>)>,
     stop: Stop,
+    exits: Vec<SigId>,
 }
 
 impl Signals {
     pub fn catch() -> Result<Self, Failure> {
         let stop = Stop::default();
-        let mut flags = Vec::new();
+        let again = Arc::new(AtomicBool::new(false));
+        let (mut flags, mut exits) = (Vec::new(), Vec::new());
         for (signal, name) in ENDING {
-            let flag = Arc::new(AtomicBool::new(false));
-            signal_hook::flag::register(signal, Arc::clone(&flag))
-                .and_then(|_| stop.on_signal(signal))
+            let noted = Arc::new(AtomicBool::new(false));
+            // In this order: the first signal finds that there was none before it.
+            let exit = flag::register_conditional_shutdown(signal, Exit::Failed as i32, Arc::clone(&again))
+                .and_then(|exit| flag::register(signal, Arc::clone(&again)).map(|_| exit))
+                .and_then(|exit| flag::register(signal, Arc::clone(&noted)).map(|_| exit))
+                .and_then(|exit| stop.on_signal(signal).map(|()| exit))
                 .map_err(|error| Failure::failed("signals", format!("{name} can’t be caught: {error}.")))?;
-            flags.push((signal, name, flag));
+            exits.push(exit);
+            flags.push((signal, name, noted));
         }
-        Ok(Self { flags, stop })
+        Ok(Self { flags, stop, exits })
+    }
+
+    /// From now on no signal ends this program, however many come: what is under way has to be told to its end.
+    pub fn insist(&mut self) {
+        for exit in self.exits.drain(..) {
+            signal_hook::low_level::unregister(exit);
+        }
     }
 
     /// What stops with the first of them.
@@ -56,7 +74,7 @@ impl Signals {
     }
 }
 
-/// Hands a signal on to a command and everything that it started.
+/// Hands a signal on to a command and everything in its group.
 #[cfg(unix)]
 pub fn pass_on(child: &std::process::Child, signal: i32) {
     let group = rustix::process::Pid::from_child(child);
@@ -69,6 +87,23 @@ pub fn pass_on(child: &std::process::Child, signal: i32) {
     let _gone = rustix::process::kill_process_group(group, signal);
 }
 
+/// Asks what a command left behind to end, whatever group that is in by now; where nobody can say what that is, the
+/// command's own group. With SIGTERM: what a shell puts into the background is deaf to SIGINT.
+#[cfg(unix)]
+pub fn end(left: &[Holder], child: &std::process::Child) {
+    if left.is_empty() {
+        return pass_on(child, SIGTERM);
+    }
+    for pid in left.iter().filter_map(|holder| rustix::process::Pid::from_raw(holder.pid)) {
+        // One that has ended meanwhile is what was wanted.
+        let _gone = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    }
+}
+
 /// On other systems the console tells the command itself.
 #[cfg(not(unix))]
 pub fn pass_on(_: &std::process::Child, _: i32) {}
+
+/// As [`pass_on`].
+#[cfg(not(unix))]
+pub fn end(_: &[Holder], _: &std::process::Child) {}

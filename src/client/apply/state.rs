@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::leftover;
+use crate::client::fresh_key;
 use crate::client::output::Failure;
 use crate::domain::digest::Digest;
-use crate::domain::id::{RunId, TicketNumber};
+use crate::domain::id::{ApplyTokenId, RunId, TicketNumber};
 use crate::domain::run::{Direction, Method};
 use crate::domain::sql_digest::SqlDigest;
 
@@ -47,12 +49,27 @@ pub struct Record {
     pub manifest_sha256: Option<Digest>,
     pub revision_before: Option<String>,
     pub prior_tag_redeployed: bool,
-    /// The token was released for this run, so nobody else has it.
+    /// How the token was released, if it was for this run, so that nobody else has it.
     #[serde(default)]
-    pub released: bool,
+    pub release: Option<Release>,
     pub phase: Phase,
     pub run: Option<RunId>,
     pub exit_code: Option<i64>,
+}
+
+/// The release of a token for one run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// Its idempotency key: under it the portal tells which token it was, should the answer get lost.
+    pub key: String,
+    /// The token that was released, as soon as that is known.
+    pub token: Option<ApplyTokenId>,
+}
+
+impl Release {
+    pub fn fresh() -> Self {
+        Self { key: fresh_key(), token: None }
+    }
 }
 
 /// The version of the record that this release writes and reads.
@@ -193,9 +210,11 @@ impl Slot {
         if !self.still_running()? {
             return Ok(());
         }
+        let path = self.log_path();
         let message = format!(
-            "The command of an earlier run, or something that it started, is still running here and writes to {}.",
-            self.log_path().display()
+            "The command of an earlier run, or something that it started, is still running here and writes to {}: {}.",
+            path.display(),
+            leftover::words(&leftover::holders(&path))
         );
         Err(Failure::refused("still-running", message)
             .advise("Wait for it to end, or end it; then try again."))
@@ -260,7 +279,7 @@ mod tests {
             manifest_sha256: None,
             revision_before: Some("a".to_owned()),
             prior_tag_redeployed: false,
-            released: false,
+            release: Some(Release { key: "r".to_owned(), token: None }),
             phase: Phase::Prepared,
             run: None,
             exit_code: None,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Options;
-use super::options::OUT;
+use super::recovered::Recovered;
 use super::report;
 use super::steps::Made;
 use crate::alembic::backup::{BackupFormat, BackupManifest};
@@ -18,6 +18,8 @@ use crate::domain::digest::Digest;
 pub struct Evidence {
     /// Kind, the file's name on the ticket, where it is. In the order in which evidence lists them.
     pub files: Vec<(ArtifactKind, String, PathBuf)>,
+    /// The snapshot, where it had to be made one file first. It is no evidence and goes nowhere.
+    pub snapshot: Option<PathBuf>,
     pub report: DryRunReport,
 }
 
@@ -44,21 +46,17 @@ pub(super) fn write(options: &Options, made: &Made) -> Result<Evidence, ProjectE
         taken_at: report.subject.snapshot.taken_at,
         sha256: report.subject.snapshot.sha256,
         bytes: report.subject.snapshot.bytes,
-        note: None,
+        note: made.recovered.as_ref().map(Recovered::note),
     };
     backup.check().map_err(|e| unwritable(&e.to_string()))?;
     let contents = [up.bytes, down.bytes, pretty(&report)?, pretty(&history)?, manifest, pretty(&backup)?];
     let mut files = Vec::new();
-    let alone = options.single();
-    let folder = match (&options.out, alone.iter().any(Option::is_some)) {
-        (Some(out), _) => Some(out.clone()),
-        (None, false) => Some(PathBuf::from(OUT)),
-        (None, true) => None,
-    };
+    let (alone, folder) = (options.single(), options.folder());
     if let Some(folder) = &folder {
         std::fs::create_dir_all(folder)
             .map_err(|e| ProjectError::io(format!("the folder {}", folder.display()), &e))?;
     }
+    let snapshot = made.recovered.as_ref().map(|one| one.put(made.snapshot_sha256)).transpose()?;
     for (((kind, name), bytes), single) in NAMES.into_iter().zip(&contents).zip(alone) {
         let path = match (single, &folder) {
             (Some(path), _) => path.clone(),
@@ -69,7 +67,7 @@ pub(super) fn write(options: &Options, made: &Made) -> Result<Evidence, ProjectE
             .map_err(|e| ProjectError::io(format!("{} can't be written", path.display()), &e))?;
         files.push((kind, own_name(&path, name), path));
     }
-    Ok(Evidence { files, report })
+    Ok(Evidence { files, snapshot, report })
 }
 
 fn own_name(path: &Path, otherwise: &str) -> String {

@@ -3,6 +3,7 @@
 mod evidence;
 mod interrupt;
 mod options;
+mod recovered;
 mod report;
 mod steps;
 mod text;
@@ -48,7 +49,10 @@ pub fn run(options: &Options) -> Result<Finished, ProjectError> {
         })
         .collect();
     let text = text::human(&made.project, &evidence);
-    let json = json!({"outcome": report.subject.outcome, "files": files, "report": report});
+    let mut json = json!({"outcome": report.subject.outcome, "files": files, "report": report});
+    if let Some(snapshot) = &evidence.snapshot {
+        json["snapshot"] = json!(snapshot);
+    }
     let failed = (report.subject.outcome == Outcome::Failed).then(|| failure(report));
     Ok(Finished { evidence, text, json, failed })
 }

@@ -9,8 +9,6 @@ use crate::domain::time::Timestamp;
 /// Render both directions, rehearse on a copy of a snapshot, and write the evidence.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Options {
-    #[command(flatten)]
-    pub project: ProjectArgs,
     /// A SQLite file, or what `pg_dump` wrote. It is only ever read.
     #[arg(long, value_name = "FILE")]
     pub snapshot: PathBuf,
@@ -61,10 +59,12 @@ pub struct Options {
     /// The backup manifest of the snapshot.
     #[arg(long, value_name = "FILE")]
     pub backup_manifest_output: Option<PathBuf>,
+    #[command(flatten, next_help_heading = "Project")]
+    pub project: ProjectArgs,
 }
 
 /// Where everything goes if nobody says where.
-pub(super) const OUT: &str = "countersign-dry-run";
+const OUT: &str = "countersign-dry-run";
 
 /// The variable for a URL with a password.
 const SCRATCH: &str = "COUNTERSIGN_SCRATCH_URL";
@@ -89,6 +89,12 @@ impl Options {
             ));
         }
         Ok(Some(url))
+    }
+
+    /// Where everything goes that has no option of its own; none if only single files are wanted.
+    pub(super) fn folder(&self) -> Option<PathBuf> {
+        let only_single = self.single().iter().any(Option::is_some);
+        self.out.clone().or_else(|| (!only_single).then(|| PathBuf::from(OUT)))
     }
 
     /// The options for single files, in the order in which evidence lists them.

@@ -14,6 +14,7 @@ use crate::alembic::report::{
 };
 use crate::client::project::{ProjectError, Render};
 use crate::client::rehearsal::Rehearsal;
+use crate::client::rehearsal::state::counted;
 use crate::domain::digest::Digest;
 use crate::domain::time::Timestamp;
 
@@ -228,11 +229,12 @@ fn checks(made: &Made) -> Checks {
     let uncounted: Vec<_> =
         made.rehearsal.up.losses.iter().filter(|l| l.rows.is_none() || l.values.is_none()).collect();
     if !uncounted.is_empty() {
+        let statements: BTreeSet<u64> = uncounted.iter().map(|l| l.statement).collect();
         let tables: BTreeSet<&str> = uncounted.iter().map(|l| l.table.as_str()).collect();
         let named: Vec<_> = tables.iter().copied().take(10).collect();
         let text = format!(
-            "losses of {} destructive statements could not be counted to the end and are more than is said: {}{}",
-            uncounted.len(),
+            "losses of {} could not be counted to the end and may be more than is said: {}{}",
+            counted(u64::try_from(statements.len()).unwrap_or(u64::MAX), "destructive statement"),
             named.join(", "),
             if tables.len() > named.len() { " and others" } else { "" }
         );

@@ -6,11 +6,13 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Options;
+use super::recovered::{Place, Recovered};
 use crate::alembic::matching::{self, Executed, Matched};
 use crate::alembic::offline_sql::Direction;
 use crate::alembic::render_checks;
 use crate::alembic::report::Warning;
 use crate::client::project::process::Stop;
+use crate::client::project::work::{self, Private};
 use crate::client::project::{Project, ProjectError, Render};
 use crate::client::rehearsal::guard::{self, Guard};
 use crate::client::rehearsal::{self, Copy, Goal, Rehearsal, Snapshot, VersionTable};
@@ -35,6 +37,7 @@ pub(super) struct Made {
     pub matched: Matched,
     pub snapshot_sha256: Digest,
     pub snapshot_bytes: u64,
+    pub recovered: Option<Recovered>,
     pub modified: Option<std::time::SystemTime>,
     pub started_at: Timestamp,
     pub finished_at: Timestamp,
@@ -57,19 +60,23 @@ pub(super) fn run(options: &Options, stop: &Stop) -> Result<Made, ProjectError> 
     if let Some(reason) = &options.no_render {
         declared(reason, ("E30", "--no-render"), "what the upgrade does that the offline SQL does not")?;
     }
+    work::sweep();
     let guard = Guard::over(&original);
+    let place = Place::of(options, &original)?;
     let bar = bar();
-    let folder = crate::client::project::work::Private::new()
-        .map_err(|e| ProjectError::io("no private folder could be made", &e))?;
+    let folder = Private::new().map_err(|e| ProjectError::io("no private folder could be made", &e))?;
     bar.set_message("reading the project");
     let project = Project::open_until(&options.project, stop)?;
     guard.check("history")?;
     let snapshot = rehearsal::open(&original, scratch.as_ref(), folder.path().to_owned(), &project, stop)?;
     let of_copy = snapshot.dialect();
     let dialect = options.project.dialect.unwrap_or(of_copy);
+    // From here on the snapshot is what is copied from.
+    let source = snapshot.recovered().unwrap_or(&original).to_owned();
+    let guard = if source == original { guard } else { guard.and(&source) };
     // Read once from end to end, beside everything else.
     let hashing = {
-        let (path, stop) = (original.clone(), stop.clone());
+        let (path, stop) = (source.clone(), stop.clone());
         std::thread::spawn(move || guard::digest(&path, &stop))
     };
     bar.set_message("copying the snapshot");
@@ -82,23 +89,7 @@ pub(super) fn run(options: &Options, stop: &Stop) -> Result<Made, ProjectError> 
         schema: options.project.version_table_schema.clone(),
         name: options.project.version_table.clone(),
     };
-    let at = revision_of(copy.as_ref(), &table)?;
-    if !project.history()?.revisions.iter().any(|r| r.revision == at) {
-        return Err(ProjectError::new(
-            "E20",
-            format!("the snapshot is at {at}, a revision that these scripts do not have."),
-            "Check out the release that is deployed there, or take the snapshot of the right database.",
-        ));
-    }
-    let to = options.to.as_deref().unwrap_or("head");
-    let (from, to) = project.resolve(options.from.as_deref().unwrap_or(&at), to)?;
-    if from != at {
-        return Err(ProjectError::new(
-            "E20",
-            format!("the snapshot is at {at}, not at {from}."),
-            "Take a snapshot of the environment that this release goes to, or leave --from away.",
-        ));
-    }
+    let (from, to) = ends(options, &project, copy.as_ref(), &table)?;
     let line = project.line(&from, &to)?;
     let goal = Goal {
         project: &project,
@@ -121,10 +112,11 @@ pub(super) fn run(options: &Options, stop: &Stop) -> Result<Made, ProjectError> 
         verify(&goal, snapshot.as_ref(), &script, &mut rehearsal, &bar)?;
     }
     bar.set_message("reading the snapshot a last time");
-    let snapshot_sha256 = hashed(hashing, &original, stop, &guard)?;
+    let (snapshot_sha256, snapshot_bytes) = hashed(hashing, &source, stop, &guard)?;
     bar.finish_and_clear();
-    let (snapshot_bytes, modified) = (guard.bytes(), guard.modified());
     drop(snapshot);
+    let recovered = place.map(|place| place.with(folder, source));
+    rehearsal.warnings.extend(recovered.as_ref().map(Recovered::warning));
     let finished_at = Env::system().now();
     Ok(Made {
         project,
@@ -139,7 +131,8 @@ pub(super) fn run(options: &Options, stop: &Stop) -> Result<Made, ProjectError> 
         matched,
         snapshot_sha256,
         snapshot_bytes,
-        modified,
+        recovered,
+        modified: guard.modified(),
         started_at,
         finished_at,
     })
@@ -212,6 +205,33 @@ fn declared(reason: &str, (code, option): (&'static str, &str), what: &str) -> R
     ))
 }
 
+/// The revision that the copy is at and the one to come to, both whole.
+fn ends(
+    options: &Options,
+    project: &Project,
+    copy: &dyn Copy,
+    table: &VersionTable,
+) -> Result<(String, String), ProjectError> {
+    let at = revision_of(copy, table)?;
+    if !project.history()?.revisions.iter().any(|r| r.revision == at) {
+        return Err(ProjectError::new(
+            "E20",
+            format!("the snapshot is at {at}, a revision that these scripts do not have."),
+            "Check out the release that is deployed there, or take the snapshot of the right database.",
+        ));
+    }
+    let to = options.to.as_deref().unwrap_or("head");
+    let (from, to) = project.resolve(options.from.as_deref().unwrap_or(&at), to)?;
+    if from != at {
+        return Err(ProjectError::new(
+            "E20",
+            format!("the snapshot is at {at}, not at {from}."),
+            "Take a snapshot of the environment that this release goes to, or leave --from away.",
+        ));
+    }
+    Ok((from, to))
+}
+
 fn revision_of(copy: &dyn Copy, table: &VersionTable) -> Result<String, ProjectError> {
     let Some(at) = copy.versions(table)? else {
         let others = copy.version_tables();
@@ -278,23 +298,24 @@ fn verify(
     let Some(after) = rehearsal.after.take() else { return Ok(()) };
     bar.set_message("applying the SQL to a second copy");
     let copy = snapshot.copy("verify", &|_, _| {})?;
-    rehearsal::verify(goal, copy.as_ref(), sql, &after, rehearsal)
+    rehearsal::verify(goal, copy.as_ref(), (sql, snapshot.dialect()), &after, rehearsal)
 }
 
-/// The digest taken at the start, if the file is still what it was; it is read again only if its marks can't tell.
+/// Digest and bytes of the snapshot: the digest taken at the start, if the file is still what it was; it is read again only if its marks can't tell.
 fn hashed(
     hashing: std::thread::JoinHandle<std::io::Result<Digest>>,
-    original: &Path,
+    source: &Path,
     stop: &Stop,
     guard: &Guard,
-) -> Result<Digest, ProjectError> {
+) -> Result<(Digest, u64), ProjectError> {
     let unreadable = |e: std::io::Error| ProjectError::io("the snapshot can't be read", &e);
-    let digest = hashing.join().unwrap_or_else(|_| guard::digest(original, stop)).map_err(unreadable)?;
+    let digest = hashing.join().unwrap_or_else(|_| guard::digest(source, stop)).map_err(unreadable)?;
+    let bytes = std::fs::metadata(source).map_err(unreadable)?.len();
     if stop.asked() {
         return Err(ProjectError::interrupted());
     }
     guard.check("the last")?;
-    Ok(digest)
+    Ok((digest, bytes))
 }
 
 /// On standard error, and only for people who watch.

@@ -78,6 +78,9 @@ pub(super) fn human(project: &Project, evidence: &Evidence) -> String {
     for (kind, _, path) in &evidence.files {
         let _ = writeln!(out, "  {:<20}{}", kind.to_string(), path.display());
     }
+    if let Some(path) = &evidence.snapshot {
+        let _ = writeln!(out, "  {:<20}{}", "snapshot", path.display());
+    }
     out.trim_end().to_owned()
 }
 

@@ -1,11 +1,11 @@
 //! Addresses: which portal may be spoken to, and how names become parts of a path.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use ureq::http::Uri;
 
 use crate::client::output::Failure;
+use crate::domain::percent;
 
 /// Where a portal is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,16 +47,8 @@ pub(super) fn parse(text: &str, allow_http: bool) -> Result<Address, Failure> {
 
 /// A name as one part of a path.
 pub fn segment(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_~".contains(&byte) || (byte == b'.' && name.len() > 2) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a string can't fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
+    // `.` and `..` alone mean other folders.
+    percent::encoded(name, if name.len() > 2 { b"-._~" } else { b"-_~" })
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::client::output::{Blocker, Exit, Failure};
+use crate::domain::id::ApplyTokenId;
 use crate::domain::time::Timestamp;
 
 /// Problem details (RFC 9457) as the portal writes them.
@@ -23,6 +24,9 @@ pub struct Problem {
     pub blockers: Vec<Blocker>,
     #[serde(default)]
     pub expires_at: Option<Timestamp>,
+    /// The token that was released under the same key.
+    #[serde(default)]
+    pub token_id: Option<ApplyTokenId>,
 }
 
 /// A field that does not keep its rule.
@@ -89,6 +93,11 @@ impl PortalError {
             Self::Refused { problem, .. } => Some(&problem.code),
             Self::Unreachable { .. } | Self::NotAPortal { .. } | Self::Unreadable(_) | Self::Local(_) => None,
         }
+    }
+
+    /// The portal refused because of who asked.
+    pub fn is_about_the_caller(&self) -> bool {
+        matches!(self, Self::Refused { problem, .. } if matches!(problem.status, 401 | 403))
     }
 
     /// Nothing is known of what the portal did: the call never came to an answer.
@@ -162,7 +171,7 @@ fn advice(status: u16, code: &str) -> (Exit, Option<&'static str>) {
             "Make an API token with that scope on the page Account, or with `countersign token add`.",
         ),
         (403, "not-redeemer") => {
-            (Exit::Failed, "Only the API token that redeemed may report on the run: use that one.")
+            (Exit::Failed, "Use an API token of the person who redeemed the token, with the scope apply.")
         }
         (403, _) => {
             (Exit::Failed, "The owner of the API token may not do this; the portal's page says who may.")
@@ -211,6 +220,7 @@ mod tests {
             errors: Vec::new(),
             blockers: Vec::new(),
             expires_at: None,
+            token_id: None,
         };
         PortalError::Refused { problem: Box::new(problem), after: None }.into()
     }

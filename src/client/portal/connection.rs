@@ -13,20 +13,24 @@ use crate::client::output::Failure;
 use crate::secret::Secret;
 use crate::secret::token::{PlainToken, TokenKind};
 
+/// Where help lists what every command takes.
+const HEADING: &str = "Portal";
+
 /// Which portal, and as whom.
 #[derive(Clone, Debug, Args)]
 pub struct Connection {
-    /// The portal's address.
-    #[arg(long, value_name = "URL", env = "COUNTERSIGN_URL", hide_env_values = true)]
+    /// The portal's address, such as `https://countersign.example.org`.
+    #[arg(long, value_name = "URL", env = "COUNTERSIGN_URL", hide_env_values = true, help_heading = HEADING)]
     url: Option<String>,
     /// A file with the API token; else it comes from the variable `COUNTERSIGN_API_TOKEN`.
-    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_API_TOKEN_FILE", hide_env_values = true)]
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_API_TOKEN_FILE", hide_env_values = true, help_heading = HEADING)]
     api_token_file: Option<PathBuf>,
     /// Certificates of the authority that the portal's certificate comes from, in PEM; else this machine's.
-    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CA_FILE", hide_env_values = true)]
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CA_FILE", hide_env_values = true, help_heading = HEADING)]
     ca_file: Option<PathBuf>,
     /// Speak plain HTTP to another machine, where everybody on the way can read the API token.
-    #[arg(long, env = "COUNTERSIGN_ALLOW_HTTP", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "COUNTERSIGN_ALLOW_HTTP", hide_env_values = true, value_parser = FalseyValueParser::new(),
+          help_heading = HEADING)]
     allow_http: bool,
 }
 

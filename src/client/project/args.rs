@@ -34,7 +34,7 @@ pub struct ProjectArgs {
     /// What the project's URLs begin with, such as postgresql+psycopg2.
     #[arg(long, value_name = "SCHEME")]
     pub url_scheme: Option<String>,
-    /// Whose SQL to render: that of production. Without it, that of the snapshot.
+    /// Whose SQL to render: that of production. Without it, that of the snapshot, or to apply, of the approved report.
     #[arg(long, value_name = "NAME", value_parser = dialect)]
     pub dialect: Option<Dialect>,
     /// Seconds that one step may take.

@@ -93,7 +93,19 @@ pub(super) fn of_render(
             "Plan a rollback by restoring the backup.",
         );
     }
-    if at.is_none() && in_revision(project, fault).is_none() {
+    let revision = in_revision(project, fault);
+    if fault.kind == "Connects" {
+        let who = revision.map_or("env.py".to_owned(), |id| format!("revision {id}"));
+        let file = where_from(project, fault).map_or(String::new(), |place| format!(" [{place}]"));
+        return ProjectError::new(
+            "E30",
+            format!(
+                "{who} connects to {text} even for offline SQL{file}. It was stopped before anything ran there."
+            ),
+            "Let the offline part (context.is_offline_mode()) connect to nothing.",
+        );
+    }
+    if at.is_none() && revision.is_none() {
         if fault.missing.is_some() || fault.kind == "KeyError" {
             return of_import(fault, &said);
         }

@@ -1,9 +1,9 @@
 //! Taking out of quoted output what is nobody's business: passwords in URLs, private paths, values of the environment.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::alembic::formats::plain_line;
+use crate::domain::percent;
 
 /// What is to be taken out.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +54,9 @@ pub fn secrets_of(url: &str) -> Vec<String> {
     let mut found = Vec::new();
     for written in passwords.chain(values.map(|(_, value)| value)).filter(|text| !text.is_empty()) {
         let meant = percent_decoded(written);
-        for spelling in [written.to_owned(), meant.replace('+', " "), percent_encoded(&meant), meant] {
+        for spelling in
+            [written.to_owned(), meant.replace('+', " "), percent::encoded(&meant, b"-._~"), meant]
+        {
             if !found.contains(&spelling) {
                 found.push(spelling);
             }
@@ -73,18 +75,6 @@ fn percent_decoded(text: &str) -> String {
         rest = if meant.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
     }
     String::from_utf8_lossy(&out).into_owned()
-}
-
-fn percent_encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }
 
 /// `scheme://user:password@host` without the password.

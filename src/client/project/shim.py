@@ -6,6 +6,7 @@ Answers go to the files that the request names; standard output and standard err
 The database's URL comes in DATABASE_URL. Standard input is a pipe that is never written to: when it closes, whoever
 started this has gone, and this goes too.
 """
+import functools
 import json
 import os
 import re
@@ -119,6 +120,17 @@ def rendered(statement, parameters, style, dialect):
         return statement
 
 
+def faces(statement, many, style, dialect):
+    """The texts to judge an UPDATE by: one for each set of its parameters that is NULL."""
+    if not re.search(r"\bUPDATE\b", statement, re.I):
+        return [statement]
+    found = {}
+    for parameters in many:
+        pairs = parameters.items() if isinstance(parameters, dict) else enumerate(parameters or ())
+        found.setdefault(tuple(key for key, value in pairs if value is None), parameters)
+    return [rendered(statement, p, style, dialect) if nulls else statement for nulls, p in found.items()] or [statement]
+
+
 def bare(statement):
     """Without comments and the white space around."""
     return COMMENT.sub(lambda m: m.group("keep") or " ", statement).strip().rstrip(";").strip()
@@ -171,9 +183,25 @@ def opened(text):
         at = comma.end()
 
 
-def threats(statement):
-    """What this statement may destroy: (kind, table, columns) of each; no columns means all of them."""
-    return [(kind, t, c) for text in opened(bare(statement)) for kind, tables in threat(text) for t, c in tables]
+def threats(texts):
+    """What a statement with these texts may destroy: {(kind, table): columns}, None for all of them; and the
+    (kind, table, column) that every text has, not only some."""
+    found, every = {}, None
+    for text in texts:
+        here = judged(text)
+        for kind, table, columns in here:
+            known = found.setdefault((kind, table), None if columns is None else [])
+            if known is not None:
+                known += [c for c in columns if c not in known]
+        named = {(kind, table, c) for kind, table, columns in here for c in columns or ()}
+        every = named if every is None else every & named
+    return found, every or set()
+
+
+@functools.lru_cache(maxsize=64)
+def judged(text):
+    """(kind, table, columns) of everything that this text may destroy."""
+    return [(kind, t, c) for part in opened(bare(text)) for kind, tables in threat(part) for t, c in tables]
 
 
 def threat(text):
@@ -311,8 +339,10 @@ class Losses:
 
         return self.aside(connection, ask)
 
-    def before(self, connection, statement, number):
-        if self.run and self.run["text"] == statement:
+    def before(self, connection, statement, number, texts):
+        asked, every = threats(texts)
+        if self.run and self.run["text"] == statement and self.covers(asked):
+            self.run["every"] &= every
             return
         self.settle()
         new = created(statement)
@@ -320,13 +350,18 @@ class Losses:
         there = new and self.aside(connection, lambda: (self.full(connection, new),))
         self.making = new if there == (None,) else None
         found = []
-        for kind, table, columns in threats(statement):
+        for (kind, table), columns in asked.items():
             known = self.aside(connection, lambda: (self.full(connection, table),))
             if known == (None,) or plain(table) == self.events.version_table:
                 continue
             key = known[0] if known else (None, table)
             found.append((kind, table, key, self.counts(connection, table, columns)))
-        self.run = {"text": statement, "number": number, "revision": self.events.revision, "connection": connection, "found": found, "rows": 0, "done": False}
+        self.run = {"text": statement, "number": number, "revision": self.events.revision, "connection": connection, "asked": asked, "every": every, "found": found, "rows": 0, "done": False}
+
+    def covers(self, asked):
+        """Whether what may be destroyed is being counted already."""
+        of_run = self.run["asked"]
+        return all(key in of_run and set(columns or ()) <= set(of_run[key] or ()) for key, columns in asked.items())
 
     def after(self, connection, statement, rows):
         if self.making:
@@ -396,9 +431,13 @@ class Losses:
                     # What stood in those rows is gone, how much of it had a value can't be told any more.
                     self.lost(number, revision, name, None, replaced, None)
             else:
+                always = {plain(c) for of_kind, of_table, c in run["every"] if (of_kind, of_table) == (kind, table)}
                 for column, values in before.items():
                     if column is not None and values > after[column]:
                         self.lost(number, revision, name, column, 0, values - after[column])
+                    if column is not None and column not in always and 0 < values < before[None]:
+                        # Some rows got a value where others lost theirs, and only the difference is known.
+                        self.lost(number, revision, name, column, 0, None)
 
     @staticmethod
     def quoted(counts):
@@ -458,7 +497,9 @@ def listen(events, losses):
         if not quiet(statement, connection.dialect.name):
             events.count += 1
             if losses:
-                losses.before(connection, statement, events.count)
+                many = parameters if executemany else [parameters]
+                texts = faces(statement, many, connection.dialect.paramstyle, connection.dialect.name)
+                losses.before(connection, statement, events.count, texts)
         if context is not None:
             context._countersign_start = time.monotonic()
 
@@ -516,8 +557,35 @@ def follow(events):
     migration.MigrationContext.__init__ = made
 
 
+def place(name, positional, named):
+    """Where these arguments of a driver lead; nothing where that is memory."""
+    if name == "sqlite":
+        path = str(positional[0] if positional else named.get("database", ""))
+        path = re.sub(r"^file:(?://(?=/))?([^?]*).*$", r"\1", path)
+        return "" if path in ("", ":memory:") or "mode=memory" in str(positional) else os.path.realpath(path)
+    keys = ("host", "hostaddr", "port", "database", "dbname", "service", "unix_sock", "dsn")
+    found = {"port": "5432", **{k: str(named[k]) for k in keys if named.get(k)}}
+    return [*map(str, positional), *sorted(found.items())]
+
+
 class Elsewhere(Exception):
     """The project turned to another database than the copy. Nothing was done there."""
+
+
+class Connects(Exception):
+    """The project turned to a database though SQL is rendered offline. Nothing was done there."""
+
+
+def stay_away():
+    """Lets nothing connect to any database."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    @event.listens_for(Engine, "do_connect")
+    def connecting(dialect, record, positional, named):
+        # What lives in memory belongs to nobody else.
+        if place(dialect.name, positional, named) != "":
+            raise Connects("a database of %s" % dialect.name)
 
 
 def stay():
@@ -528,16 +596,6 @@ def stay():
     from sqlalchemy.engine.url import make_url
 
     url = make_url(os.environ["DATABASE_URL"])
-    keys = ("host", "hostaddr", "port", "database", "dbname", "service", "unix_sock", "dsn")
-
-    def place(name, positional, named):
-        """Where these arguments of a driver lead."""
-        if name == "sqlite":
-            path = str(positional[0] if positional else named.get("database", ""))
-            path = re.sub(r"^file:(?://(?=/))?([^?]*).*$", r"\1", path)
-            return "" if path in ("", ":memory:") or "mode=memory" in str(positional) else os.path.realpath(path)
-        found = {"port": "5432", **{k: str(named[k]) for k in keys if named.get(k)}}
-        return [*map(str, positional), *sorted(found.items())]
 
     def elsewhere(what):
         return Elsewhere("env.py does not use the URL of the copy: it %s" % what)
@@ -646,6 +704,7 @@ def history(request):
 def render(request):
     from alembic import command
 
+    stay_away()
     with open(request["sql"], "w", encoding="utf-8", newline="\n") as sql:
         way = request["direction"]
         config, given = configured(request, sql, way, request["range"], "--sql")

@@ -14,6 +14,7 @@ use crate::domain::digest::Digest;
 /// Remembers the original and the files that SQLite keeps beside it.
 #[derive(Clone, Debug)]
 pub struct Guard {
+    /// The original and its `-wal` come first.
     files: Vec<(PathBuf, Option<Mark>)>,
 }
 
@@ -50,13 +51,17 @@ impl Guard {
         Self { files: beside.map(mark).into() }
     }
 
-    /// Bytes of the original itself.
-    pub fn bytes(&self) -> u64 {
-        self.files.first().and_then(|(_, mark)| mark.as_ref()).map_or(0, |mark| mark.bytes)
+    /// Watches another file too, as it is now.
+    #[must_use]
+    pub fn and(mut self, path: &Path) -> Self {
+        self.files.extend(Self::over(path).files);
+        self
     }
 
+    /// When the original was last changed, or what SQLite keeps beside it was written.
     pub fn modified(&self) -> Option<SystemTime> {
-        self.files.first()?.1.as_ref()?.modified
+        let written = |(_, mark): &(PathBuf, Option<Mark>)| mark.as_ref().filter(|m| m.bytes > 0)?.modified;
+        self.files.iter().take(2).filter_map(written).max()
     }
 
     /// Whether the original is what it was.

@@ -9,16 +9,19 @@ mod plain_dump;
 mod play;
 mod postgres;
 mod postgres_state;
+pub mod recovery;
 mod server;
 mod sqlite;
 mod sqlite_state;
 pub mod state;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
-pub use play::{Goal, Rehearsal, play, verify};
+pub use play::{Goal, Rehearsal, play};
 pub use server::ServerUrl;
+pub use verify::verify;
 
 use crate::client::project::process::Stop;
 use crate::client::project::{Project, ProjectError};
@@ -51,6 +54,11 @@ fn later<T: Send + 'static>(read: impl FnOnce() -> Result<T, ProjectError> + Sen
 /// What is copied from.
 pub trait Snapshot: Send + Sync {
     fn dialect(&self) -> Dialect;
+
+    /// The file that is copied from, where that is not the original but was made of it and what lay beside it.
+    fn recovered(&self) -> Option<&Path> {
+        None
+    }
 
     /// Makes a copy. `progress` is told how much of how much is done.
     fn copy(&self, name: &str, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Box<dyn Copy>, ProjectError>;

@@ -51,11 +51,11 @@ pub struct Rehearsal {
 }
 
 impl Rehearsal {
-    fn step(&mut self, name: &str, status: StepStatus, why: Option<String>) {
+    pub(super) fn step(&mut self, name: &str, status: StepStatus, why: Option<String>) {
         self.steps.push(Step { name: name.to_owned(), status, why });
     }
 
-    fn warn(&mut self, code: &str, text: impl AsRef<str>) {
+    pub(super) fn warn(&mut self, code: &str, text: impl AsRef<str>) {
         self.warnings.push(Warning::new(code, text));
     }
 
@@ -363,7 +363,7 @@ fn compare(done: &mut Rehearsal, after: &State, restored: &State) {
 }
 
 /// The tables, or other things, in which two states differ.
-fn differing(before: &State, after: &State) -> String {
+pub(super) fn differing(before: &State, after: &State) -> String {
     let (one, other) = (&before.shape, &after.shape);
     let mut names: Vec<&String> = one
         .tables
@@ -392,39 +392,4 @@ fn differing(before: &State, after: &State) -> String {
     names.truncate(12);
     let names: Vec<_> = names.into_iter().map(String::as_str).collect();
     format!("{}{more}", names.join(", "))
-}
-
-/// Applies the offline SQL to a second copy and compares it with what the upgrade online made (E43).
-pub fn verify(
-    goal: &Goal<'_>,
-    copy: &dyn Copy,
-    sql: &str,
-    after: &State,
-    done: &mut Rehearsal,
-) -> Result<(), ProjectError> {
-    let start = Instant::now();
-    let applied = copy.apply(sql);
-    let fault = if let Err(said) = applied {
-        Some(format!("E43: the SQL does not run: {}", goal.project.redactor().line(&said, 400)))
-    } else {
-        let state = copy.look("verified", Depth::Values, &goal.table)?.get()?;
-        let mut differ = Vec::new();
-        if !after.shape.same(&state.shape) {
-            differ.push(format!("another schema in {}", differing(after, &state)));
-        }
-        let rows = after.lost(&state);
-        if !rows.is_empty() {
-            differ.push(format!("other data: {}", rows.into_iter().take(10).collect::<Vec<_>>().join(", ")));
-        }
-        if copy.versions(&goal.table)?.unwrap_or_default() != [goal.to] {
-            differ.push(format!("not the revision {}", goal.to));
-        }
-        let what = differ.join("; ");
-        (!what.is_empty()).then(|| format!("E43: the SQL gives something else than the upgrade does: {what}"))
-    };
-    let status = if fault.is_some() { StepStatus::Failed } else { StepStatus::Passed };
-    done.step("verify-sql", status, fault.map(|why| plain_line(&why, 1_000)));
-    let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-    done.times.push(("verify-sql".to_owned(), ms));
-    goal.guard.check("verify-sql")
 }

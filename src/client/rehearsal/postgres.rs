@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::plain_dump;
 use super::postgres_state;
-use super::server::{Client, Said, ServerUrl};
+use super::server::{Client, Held, Said, ServerUrl};
 use super::state::{Depth, State};
 use super::{Copy, Later, Snapshot, VersionTable, later};
 use crate::client::project::process::Stop;
@@ -36,6 +36,9 @@ impl Dump {
     }
 }
 
+/// The comment on a scratch database whose owner is connected to it as long as it lives.
+const MARK: &str = "scratch database of countersign";
+
 #[derive(Debug)]
 pub struct PostgresSnapshot {
     original: PathBuf,
@@ -54,11 +57,27 @@ impl PostgresSnapshot {
         stop: &Stop,
     ) -> Self {
         let client = Client { folder, limit, stop: stop.clone() };
-        Self { original: original.to_owned(), dump, server, client }
+        let snapshot = Self { original: original.to_owned(), dump, server, client };
+        snapshot.sweep();
+        snapshot
     }
-}
 
-impl PostgresSnapshot {
+    /// Drops this user's scratch databases whose owners were killed: marked as such, and nobody is connected to them. The
+    /// server itself refuses to drop one that somebody has come to meanwhile. What can't be done is left to the next one.
+    fn sweep(&self) {
+        let abandoned = format!(
+            "SELECT d.datname FROM pg_database d WHERE d.datname ~ '^countersign_[0-9a-f]{{12}}$' \
+             AND pg_get_userbyid(d.datdba) = current_user AND shobj_description(d.oid, 'pg_database') = '{MARK}' \
+             AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datid = d.oid)"
+        );
+        if let Ok(Said::Well(names)) = self.client.run("psql", &self.server, &query(&abandoned)) {
+            for name in names.lines().filter(|name| !name.is_empty()) {
+                let _left =
+                    self.client.run("psql", &self.server, &query(&format!("DROP DATABASE IF EXISTS {name}")));
+            }
+        }
+    }
+
     /// Refuses a script that would leave the scratch database: psql does whatever stands in it.
     fn stays(&self) -> Result<(), ProjectError> {
         let found = plain_dump::reaches_out(&self.original)
@@ -92,6 +111,7 @@ impl Snapshot for PostgresSnapshot {
             server: self.server.clone(),
             client: self.client.clone(),
             refused: false,
+            held: None,
         };
         let made = self.client.run(
             "psql",
@@ -111,6 +131,9 @@ impl Snapshot for PostgresSnapshot {
              ALTER DATABASE {name} SET timezone = 'UTC'"
         );
         copy.must(&limits)?;
+        // Marked by the connection that keeps others from taking it for left behind, and not before that one is there.
+        let mark = format!("SET idle_session_timeout = 0; COMMENT ON DATABASE {name} IS '{MARK}'");
+        copy.held = Some(copy.url.hold(&mark)?);
         let original = self.original.to_string_lossy();
         let said = match self.dump {
             Dump::Archive => {
@@ -153,8 +176,9 @@ struct PostgresCopy {
     url: ServerUrl,
     server: ServerUrl,
     client: Client,
-    /// The server did not make it.
+    /// The server did not make it, or so it seemed.
     refused: bool,
+    held: Option<Held>,
 }
 
 impl PostgresCopy {
@@ -172,12 +196,10 @@ impl PostgresCopy {
 
 impl Drop for PostgresCopy {
     fn drop(&mut self) {
-        if self.refused {
-            return;
-        }
         let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.url.database);
         let went = self.client.run_until("psql", &self.server, &query(&drop), &Stop::default());
-        if !matches!(went, Ok(Said::Well(_))) {
+        // The connection may have been lost behind the making: then there is something to drop all the same.
+        if !matches!(went, Ok(Said::Well(_))) && !self.refused {
             eprintln!(
                 "warning: the scratch database {} could not be dropped; drop it by hand.",
                 self.url.database

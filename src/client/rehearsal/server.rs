@@ -1,8 +1,9 @@
 //! A PostgreSQL server by its URL, and the programs that speak to it. Credentials go by the environment only.
 
 use std::fmt;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -198,6 +199,39 @@ impl Client {
             )),
             Err(Cut::Io(e)) => Err(ProjectError::io(format!("{program} could not be run"), &e)),
         }
+    }
+}
+
+/// A connection that lasts as long as its owner lives: psql, which ends when nobody can tell it anything any more.
+#[derive(Debug)]
+pub struct Held(Child);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // It ends by itself, too, as soon as its input does.
+        let _gone = self.0.kill();
+        let _status = self.0.wait();
+    }
+}
+
+impl ServerUrl {
+    /// Connects and runs `sql`, without waiting for it, and stays connected.
+    ///
+    /// # Errors
+    /// When psql can't be started.
+    pub fn hold(&self, sql: &str) -> Result<Held, ProjectError> {
+        let mut command = Command::new(program_path("psql")?);
+        command.args(["-X", "-q", "-w"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.environment(&mut command);
+        // Ctrl-C is for us: cleaning up takes it along.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let run = |e: std::io::Error| ProjectError::io("psql could not be run", &e);
+        let mut held = Held(command.spawn().map_err(run)?);
+        if let Some(input) = &mut held.0.stdin {
+            writeln!(input, "{sql};").map_err(run)?;
+        }
+        Ok(held)
     }
 }
 

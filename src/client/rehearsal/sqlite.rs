@@ -8,6 +8,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
 use super::guard::with_ending;
+use super::recovery;
 use super::sqlite_state;
 use super::state::{Depth, State};
 use super::{Copy, Later, Snapshot, VersionTable, later};
@@ -22,26 +23,22 @@ const PAGES: i32 = 2_048;
 #[derive(Debug)]
 pub struct SqliteSnapshot {
     source: PathBuf,
+    /// The source is not the original: what lay beside that is in it.
+    recovered: bool,
     folder: PathBuf,
     stop: Stop,
 }
 
 impl SqliteSnapshot {
-    /// Looks at the file. What SQLite keeps beside it belongs to the database, but not to the digest that everybody
-    /// compares a snapshot by: with it, other bytes would be rehearsed than are named.
+    /// Looks at the file. What SQLite keeps beside it belongs to the database, but not to the file's digest, which
+    /// everybody compares a snapshot by: then both are made one file first, and that is the snapshot.
     pub fn open(original: &Path, folder: &Path, stop: &Stop) -> Result<Self, ProjectError> {
-        let pending = |ending: &str| fs::metadata(with_ending(original, ending)).is_ok_and(|d| d.len() > 0);
-        if let Some(ending) = ["-wal", "-journal"].into_iter().find(|ending| pending(ending)) {
-            return Err(ProjectError::new(
-                "E22",
-                format!(
-                    "beside the snapshot lies a {ending} file with changes that are not in the snapshot itself."
-                ),
-                "Checkpoint the snapshot first (`sqlite3 FILE \"PRAGMA wal_checkpoint(TRUNCATE)\"`), or take it with \
-                 `sqlite3 FILE \".backup COPY\"`.",
-            ));
-        }
-        Ok(Self { source: original.to_owned(), folder: folder.to_owned(), stop: stop.clone() })
+        let ending = recovery::pending(original);
+        let source = match ending {
+            Some(ending) => recovery::recover(original, ending, folder, stop)?,
+            None => original.to_owned(),
+        };
+        Ok(Self { source, recovered: ending.is_some(), folder: folder.to_owned(), stop: stop.clone() })
     }
 
     fn connect(&self) -> rusqlite::Result<Connection> {
@@ -63,7 +60,7 @@ fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
     open(Path::new(&uri), flags)
 }
 
-fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+pub(super) fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     // What a stranger's schema calls must not run.
     connection.pragma_update(None, "trusted_schema", false)?;
@@ -89,6 +86,10 @@ pub(super) fn not_a_database(error: &rusqlite::Error) -> ProjectError {
 impl Snapshot for SqliteSnapshot {
     fn dialect(&self) -> Dialect {
         Dialect::Sqlite
+    }
+
+    fn recovered(&self) -> Option<&Path> {
+        self.recovered.then_some(self.source.as_path())
     }
 
     fn copy(&self, name: &str, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Box<dyn Copy>, ProjectError> {

@@ -83,6 +83,25 @@ impl State {
         }
         lost
     }
+
+    /// By table the columns that hold other values than before, where nothing else of the table's data differs: as many
+    /// rows, and as many values in every column.
+    pub fn other_values<'a>(&'a self, later: &Self) -> BTreeMap<&'a str, Vec<&'a str>> {
+        let mut found = BTreeMap::new();
+        for (name, before) in &self.tables {
+            let Some(after) = later.tables.get(name) else { continue };
+            let alike = before.rows == after.rows
+                && before.columns.keys().eq(after.columns.keys())
+                && before.columns.values().zip(after.columns.values()).all(|(a, b)| a.not_null == b.not_null);
+            let pairs = before.columns.iter().zip(after.columns.values());
+            let differ: Vec<&str> =
+                pairs.filter(|((_, was), is)| was != is).map(|((name, _), _)| name.as_str()).collect();
+            if alike && !differ.is_empty() {
+                found.insert(name.as_str(), differ);
+            }
+        }
+        found
+    }
 }
 
 /// `1 row`, `2 rows`.
@@ -114,5 +133,23 @@ mod tests {
         let mixed = before.lost(&state(3, &[("a", 3, 1), ("b", 2, 2)], 8));
         assert_eq!(mixed, ["t (values of one column stand in other rows)"]);
         assert_eq!(before.lost(&State::default()), ["3 rows of t"]);
+    }
+
+    #[test]
+    fn other_values_are_told_from_other_data() {
+        let before = state(3, &[("a", 3, 1), ("b", 2, 2)], 9);
+        let columns = |later: &State| before.other_values(later).remove("t").map(|list| list.join(" "));
+        assert_eq!(columns(&before), None);
+        assert_eq!(columns(&state(3, &[("a", 3, 1), ("b", 2, 3)], 8)).as_deref(), Some("b"));
+        assert_eq!(columns(&state(3, &[("a", 3, 7), ("b", 2, 3)], 8)).as_deref(), Some("a b"));
+        for other in [
+            state(3, &[("a", 3, 7), ("b", 1, 2)], 8),
+            state(2, &[("a", 3, 7), ("b", 2, 2)], 8),
+            state(3, &[("a", 3, 7)], 8),
+            state(3, &[("a", 3, 1), ("b", 2, 2)], 8),
+            State::default(),
+        ] {
+            assert_eq!(columns(&other), None, "{other:?}");
+        }
     }
 }

@@ -20,6 +20,7 @@ pub struct Options {
     /// draft, open, completed or abandoned.
     #[arg(long)]
     state: Option<TicketState>,
+    /// The system whose database is changed.
     #[arg(long)]
     application: Option<String>,
     /// normal, standard or emergency.

@@ -30,8 +30,8 @@ impl Command {
             Self::New(options) => options.with.json,
             Self::Show(options) => options.with.json,
             Self::List(options) => options.with.json,
-            Self::Wait(options) => options.with.json,
-            Self::Attest(options) => options.with.json,
+            Self::Wait(options) => options.on.with.json,
+            Self::Attest(options) => options.on.with.json,
         }
     }
 }

@@ -18,17 +18,19 @@ pub struct Options {
     /// The system whose database is changed, by its name in policy.
     #[arg(long)]
     application: String,
+    /// The change in a few words, as lists show it.
     #[arg(long)]
     title: String,
     /// normal, standard or emergency.
     #[arg(long, default_value = "normal")]
     kind: TicketKind,
     /// What changes and why.
-    #[arg(long, default_value = "", conflicts_with = "description_file")]
+    #[arg(long, default_value = "", hide_default_value = true, conflicts_with = "description_file")]
     description: String,
     /// The description from a file, or from standard input for `-`.
     #[arg(long, value_name = "FILE")]
     description_file: Option<PathBuf>,
+    /// The tag of the release that is rolled out.
     #[arg(long, value_name = "TAG")]
     release_tag: String,
     /// The tag that a rollback redeploys.

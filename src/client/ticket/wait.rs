@@ -11,16 +11,15 @@ use serde_json::Value;
 use crate::client::output::{Blocker, Done, Failure, note};
 use crate::client::portal::shapes::Gates;
 use crate::client::portal::{Portal, PortalError};
-use crate::client::{StageOf, With, length};
+use crate::client::{OnStage, StageOf, length};
 
 #[derive(Debug, Args)]
 pub struct Options {
     #[command(flatten)]
-    pub with: With,
-    #[command(flatten)]
-    at: StageOf,
-    /// What to wait for.
-    #[arg(long, value_enum, default_value_t = Until::Applicable)]
+    pub on: OnStage,
+    /// What to wait for: `applicable`, every gate is open or waived, or `approved`, the board has approved and the window may
+    /// still be to come.
+    #[arg(long, value_enum, default_value_t = Until::Applicable, hide_possible_values = true)]
     until: Until,
     /// How long to wait, such as 30m or 72h.
     #[arg(long, value_name = "LENGTH", default_value = "24h", value_parser = length)]
@@ -60,22 +59,22 @@ impl Until {
 const FINAL: [&str; 3] = ["ticket-not-open", "rejected", "already-applied"];
 
 pub(super) fn run(options: &Options) -> Result<Done, Failure> {
-    let portal = options.with.open()?;
+    let portal = options.on.with.open()?;
     let started = Instant::now();
     let mut known = BTreeMap::new();
     let mut last: Option<(Gates, Value)> = None;
     loop {
-        match ask(&portal, &options.at) {
+        match ask(&portal, &options.on.at) {
             Ok((gates, document)) => {
                 for line in changes(&mut known, &gates) {
                     note(&line);
                 }
                 if options.until.reached(&gates) {
                     let at = gates.evaluated_at.words();
-                    return Ok(Done::new(format!("{} is {}, {at}.", options.at, options.until), document));
+                    return Ok(Done::new(format!("{} is {}, {at}.", options.on.at, options.until), document));
                 }
                 if let Some(never) = never(options.until, &gates) {
-                    let message = format!("{} will not become {} by waiting.", options.at, options.until);
+                    let message = format!("{} will not become {} by waiting.", options.on.at, options.until);
                     return Err(Failure::refused(&never.code, message).blocked_by(gates.blockers()));
                 }
                 last = Some((gates, document));
@@ -87,7 +86,8 @@ pub(super) fn run(options: &Options) -> Result<Done, Failure> {
         let left = options.timeout.saturating_sub(started.elapsed());
         if left.is_zero() {
             let blockers = last.map(|(gates, _)| gates.blockers()).unwrap_or_default();
-            let message = format!("{} is not {} yet; the time to wait is over.", options.at, options.until);
+            let message =
+                format!("{} is not {} yet; the time to wait is over.", options.on.at, options.until);
             return Err(Failure::refused("timeout", message).blocked_by(blockers));
         }
         thread::sleep(options.every.min(left));

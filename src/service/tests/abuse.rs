@@ -109,7 +109,7 @@ async fn a07_a_voter_who_left_stops_counting_at_release_and_at_redemption(
     services.deactivate_user(None, scene.daniel.user).await.unwrap();
     assert_eq!(refused(scene.redeem(&released, None).await), "gates-closed", "deactivated");
     assert!(scene.outstanding("staging").await);
-    services.revoke_token(&scene.priya, scene.ticket, "staging").await.unwrap();
+    services.revoke_token(&scene.priya, scene.ticket, "staging", None).await.unwrap();
     let shut = scene.shut("staging").await;
     assert_eq!(
         shut,

@@ -185,29 +185,39 @@ async fn ballot(scene: &Scene<'_>, who: &Actor, choice: Choice) -> (Reauthentica
     (Reauthenticated::as_user(who.user), ballot)
 }
 
+/// Releases a token while something is done that shuts these gates: whichever comes first, no token outlives it.
+async fn meets_a_release<T: Send + 'static>(
+    scene: &Scene<'_>,
+    replica: &Services,
+    orders: &mut Orders,
+    act: impl Future<Output = T> + Send + 'static,
+    gates: &[&str],
+) -> T {
+    let (replica, priya, ticket) = (replica.clone(), scene.priya.clone(), scene.ticket);
+    let release = async move { replica.release(&priya, ticket, "staging", Intent::Upgrade).await };
+    let (released, done) = Box::pin(orders.race(release, act)).await;
+    orders.count(released.is_ok());
+    match released {
+        Ok(released) => {
+            assert_eq!(code(&scene.redeem(&released, None).await.unwrap_err()), "token-revoked");
+        }
+        Err(error) => assert_eq!(shut(&error), gates),
+    }
+    assert!(!scene.outstanding("staging").await, "a token outlived what shut the gates");
+    done
+}
+
 async fn a_withdrawal_meets_a_release(services: &Services, clock: &PlayedClock, guard: &testing::Guard) {
     let scene = urgent(services, clock).await;
     let replicas = replicas(services, guard).await;
     let mut orders = Orders::default();
     for _ in 0..rounds() {
-        let (one, other) = (replicas[1].clone(), replicas[2].clone());
-        let (priya, daniel, ticket) = (scene.priya.clone(), scene.daniel.clone(), scene.ticket);
+        let (replica, daniel, ticket) = (replicas[2].clone(), scene.daniel.clone(), scene.ticket);
         let (proof, ballot_of) = ballot(&scene, &daniel, Choice::Withdraw).await;
-        let release = async move { one.release(&priya, ticket, "staging", Intent::Upgrade).await };
-        let withdraw = async move { other.vote(&daniel, proof, ticket, "staging", ballot_of).await };
-        let (released, withdrawn) = Box::pin(orders.race(release, withdraw)).await;
-        withdrawn.unwrap();
-        match released {
-            Ok(released) => {
-                orders.count(true);
-                assert_eq!(code(&scene.redeem(&released, None).await.unwrap_err()), "token-revoked");
-            }
-            Err(error) => {
-                orders.count(false);
-                assert_eq!(shut(&error), ["approvals"]);
-            }
-        }
-        assert!(!scene.outstanding("staging").await, "a token outlived a withdrawn approval");
+        let withdraw = async move { replica.vote(&daniel, proof, ticket, "staging", ballot_of).await };
+        let done =
+            Box::pin(meets_a_release(&scene, &replicas[1], &mut orders, withdraw, &["approvals"])).await;
+        done.unwrap();
         scene.vote(&scene.daniel, "staging", Choice::Approve).await.unwrap();
     }
     replay::check(services).await;
@@ -219,25 +229,13 @@ async fn an_upload_meets_a_release(services: &Services, clock: &PlayedClock, gua
     let replicas = replicas(services, guard).await;
     let mut orders = Orders::default();
     for round in 0..rounds() {
-        let (one, other) = (replicas[1].clone(), replicas[2].clone());
-        let (priya, ci, ticket) = (scene.priya.clone(), scene.ci.clone(), scene.ticket);
+        let (replica, ci, ticket) = (replicas[2].clone(), scene.ci.clone(), scene.ticket);
         let bytes = format!("round {round}").into_bytes().into();
         let upload = Upload { kind: ArtifactKind::Other, filename: "note.txt".to_owned(), bytes };
-        let release = async move { one.release(&priya, ticket, "staging", Intent::Upgrade).await };
-        let upload = async move { other.upload(&ci, ticket, "staging", upload).await };
-        let (released, uploaded) = Box::pin(orders.race(release, upload)).await;
-        assert!(uploaded.unwrap().created);
-        match released {
-            Ok(released) => {
-                orders.count(true);
-                assert_eq!(code(&scene.redeem(&released, None).await.unwrap_err()), "token-revoked");
-            }
-            Err(error) => {
-                orders.count(false);
-                assert_eq!(shut(&error), ["checklist", "approvals"]);
-            }
-        }
-        assert!(!scene.outstanding("staging").await, "a token outlived its evidence");
+        let upload = async move { replica.upload(&ci, ticket, "staging", upload).await };
+        let shut = ["checklist", "approvals"];
+        let done = Box::pin(meets_a_release(&scene, &replicas[1], &mut orders, upload, &shut)).await;
+        assert!(done.unwrap().created);
         scene.agree("staging").await;
     }
     replay::check(services).await;
@@ -282,7 +280,7 @@ async fn a_deactivation_meets_a_redemption(services: &Services, clock: &PlayedCl
                 }
                 Err(error) => {
                     assert_eq!(shut(&error), ["approvals"]);
-                    services.revoke_token(&scene.priya, scene.ticket, "staging").await.unwrap();
+                    services.revoke_token(&scene.priya, scene.ticket, "staging", None).await.unwrap();
                 }
             }
         } else {
@@ -298,7 +296,7 @@ async fn a_deactivation_meets_a_redemption(services: &Services, clock: &PlayedCl
                 }
                 Err(error) => {
                     assert_eq!(code(&error), "not-signed-in");
-                    services.revoke_token(&scene.priya, scene.ticket, "staging").await.unwrap();
+                    services.revoke_token(&scene.priya, scene.ticket, "staging", None).await.unwrap();
                 }
             }
         }

@@ -58,7 +58,7 @@ async fn rule_15_engineers_release_and_any_token_with_the_scope_redeems(
     }
     assert_eq!(refused(release(&narrow).await), "missing-scope");
     let released = release(&scene.ci).await.unwrap();
-    services.revoke_token(&scene.daniel, scene.ticket, "staging").await.unwrap();
+    services.revoke_token(&scene.daniel, scene.ticket, "staging", None).await.unwrap();
     assert_eq!(refused(scene.redeem(&released, None).await), "token-revoked");
     let released = release(&scene.priya).await.unwrap();
     let redeem =
@@ -74,7 +74,12 @@ async fn rule_15_only_the_redeemer_reports(services: &Services, clock: &PlayedCl
     scene.ready().await;
     let run = scene.redeem(&scene.release("staging").await.unwrap(), None).await.unwrap().run;
     let second = pipeline(services, &scene.priya).await;
-    for who in [&second, &scene.priya] {
+    let noah = person(services, "noah@example.com", &[Role::Engineer]).await;
+    let other = pipeline(services, &noah).await;
+    let narrow = scoped(services, &scene.priya, &[Scope::TicketsWrite]).await;
+    assert_eq!(refused(services.heartbeat(&narrow, run).await), "missing-scope");
+    // A browser does not report, nor does anybody else's pipeline.
+    for who in [&other, &scene.priya] {
         let finish = Finish {
             outcome: Outcome::Succeeded,
             exit_code: Some(0),
@@ -87,8 +92,15 @@ async fn rule_15_only_the_redeemer_reports(services: &Services, clock: &PlayedCl
         assert_eq!(refused(services.heartbeat(who, run).await), "not-redeemer");
         assert_eq!(refused(services.finish(who, run, finish).await), "not-redeemer");
     }
-    services.append_log(&scene.ci, run, 0, b"x").await.unwrap();
-    services.heartbeat(&scene.ci, run).await.unwrap();
+    // Another token of whoever redeemed does: the first may be gone by now.
+    for who in [&scene.ci, &second] {
+        services.append_log(who, run, 0, b"x").await.unwrap();
+        services.heartbeat(who, run).await.unwrap();
+    }
+    let first = scene.ci.token().unwrap();
+    services.revoke_api_token(None, first).await.unwrap();
+    assert_eq!(refused(services.heartbeat(&scene.ci, run).await), "not-signed-in");
+    let scene = Scene { ci: second, ..scene };
     for _ in 0..2 {
         scene.finish(run, Outcome::Succeeded, Some(kit::TO)).await.unwrap();
     }

@@ -175,7 +175,8 @@ pub fn rollback(stage: &Judged) -> Facts {
 }
 
 fn proven(stage: &Judged) -> &'static str {
-    match stage.facts.this.report().map(|report| (report.restores_schema, report.restores_data)) {
+    let report = stage.facts.this.report_of_downgrade();
+    match report.map(|report| (report.restores_schema, report.restores_data)) {
         Some((Some(true), Some(true))) => ", restored schema and data in the dry run",
         Some((Some(true), Some(false))) => ", restored the schema but not the data in the dry run",
         Some((Some(false), _)) => ", did not restore the schema in the dry run",
@@ -201,7 +202,7 @@ pub fn risk(stage: &Judged) -> Prose {
     .text(" to ")
     .code(content.to_revision.as_str())
     .text(". ");
-    match record.report() {
+    match record.report_of_upgrade() {
         None => prose.text("No dry run has measured what they do to data."),
         Some(report) if report.rows_lost == 0 && report.values_lost == 0 => {
             prose.text("In the dry run they lost no row and no value.")
@@ -247,9 +248,10 @@ pub fn risk_lines(stage: &Judged) -> Vec<Status> {
         lines.push(Status::new(State::Who, words));
     }
     if let Some(report) = stage.facts.this.report() {
-        lines.push(match (report.restores_schema, report.restores_data) {
-            (Some(true), Some(true)) => Status::new(State::Open, "Downgrade proven on a snapshot"),
-            (Some(true), Some(false)) => {
+        let restored = stage.facts.this.report_of_downgrade().map(|r| (r.restores_schema, r.restores_data));
+        lines.push(match restored {
+            Some((Some(true), Some(true))) => Status::new(State::Open, "Downgrade proven on a snapshot"),
+            Some((Some(true), Some(false))) => {
                 Status::new(State::Who, "The downgrade does not bring the data back")
             }
             _ => Status::new(State::Who, "The downgrade is not proven"),

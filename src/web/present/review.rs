@@ -41,11 +41,19 @@ pub fn rule_words(rule: &str) -> String {
     rule.replace('-', " ")
 }
 
-/// Every finding of the files that stand: what blocks first, then by file and line.
+/// Findings that the page of a stage lists.
+const MOST_LISTED: usize = 100;
+
+/// The findings of the files that stand: what blocks first, then by file and line; not more than a page holds.
 pub fn findings(stage: &Judged, reader: &Actor) -> Vec<FindingRow> {
     let mut found: Vec<&Finding> = stage.facts.this.findings.iter().collect();
     found.sort_by_key(|finding| !finding.blocks());
-    found.into_iter().map(|one| finding(stage, reader, one)).collect()
+    found.into_iter().take(MOST_LISTED).map(|one| finding(stage, reader, one)).collect()
+}
+
+/// How many findings [`findings`] leaves to the pages of their files.
+pub fn more_findings(stage: &Judged) -> usize {
+    stage.facts.this.findings.len().saturating_sub(MOST_LISTED)
 }
 
 /// The same findings with what the dry run measured about their statements.

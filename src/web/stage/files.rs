@@ -2,7 +2,11 @@
 
 use std::ops::Range;
 
+use axum::body::Body;
 use axum::extract::State;
+use axum::http::Method;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
 
 use super::{Scene, download, media};
@@ -93,8 +97,12 @@ pub(super) struct Asked {
     part: Option<usize>,
 }
 
+/// Bytes that are handed over at once.
+const PIECE: usize = 64 * 1024;
+
 /// The very bytes of a version, as a file.
 pub(super) async fn raw(
+    method: Method,
     State(site): State<WebState>,
     reader: Reader,
     Path((number, stage, kind)): Path<(TicketNumber, StageName, String)>,
@@ -102,11 +110,27 @@ pub(super) async fn raw(
 ) -> Page {
     let kind = kind_named(&kind)?;
     let (file, bytes) = site.services.artifact(reader.actor(), number, &stage, kind, asked.version).await?;
-    if kind.is_evidence() {
+    let body = if kind.is_evidence() && method == Method::GET {
         // Nothing is approved that was not shown; of a file that no page shows whole, this is the proof.
-        site.services.mark(reader.actor(), number, &stage, (kind, file.version), How::Downloaded).await?;
-    }
-    Ok(download(&file.filename, media(kind), bytes))
+        let (services, actor, version) = (site.services.clone(), reader.actor().clone(), file.version);
+        handed_over(bytes, async move {
+            services.mark(&actor, number, &stage, (kind, version), How::Downloaded).await
+        })
+    } else {
+        Body::from(bytes)
+    };
+    Ok(download(&file.filename, media(kind), body))
+}
+
+/// These bytes, and what is done when somebody has taken the last of them: a transfer that breaks off is none.
+fn handed_over(
+    mut bytes: Bytes,
+    taken: impl Future<Output = Result<(), ServiceError>> + Send + 'static,
+) -> Body {
+    let pieces =
+        std::iter::from_fn(move || (!bytes.is_empty()).then(|| Ok(bytes.split_to(PIECE.min(bytes.len())))));
+    let end = stream::once(taken).filter_map(|done| std::future::ready(done.err().map(Err)));
+    Body::from_stream(stream::iter(pieces).chain(end))
 }
 
 /// A version with line numbers, findings and threads.

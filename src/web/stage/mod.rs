@@ -93,10 +93,10 @@ impl Scene {
     }
 }
 
-/// The reader's last vote here that was not a withdrawal.
+/// The reader's last vote here that was not a withdrawal, also if it was withdrawn since: what they have read.
 fn own_vote<'a>(stage: &'a Judged, reader: &Actor) -> Option<&'a Vote> {
-    let standing = stage.facts.standing_votes();
-    standing.into_iter().find(|vote| vote.person == reader.person && vote.choice != Choice::Withdraw)
+    let cast = |vote: &&Vote| vote.person == reader.person && vote.choice != Choice::Withdraw;
+    stage.facts.this.votes.iter().filter(cast).max_by_key(|vote| vote.act)
 }
 
 /// What a file of this kind is sent as: never a type that a browser runs.

@@ -1,8 +1,10 @@
 //! What was said of a file, at the lines it was said of: findings, and threads that follow their line to newer versions.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::domain::artifact::{Artifact, Thread};
+use crate::domain::id::ArtifactId;
 use crate::domain::user::Actor;
 use crate::service::ServiceError;
 use crate::service::contents::Rehearsal;
@@ -14,8 +16,11 @@ use crate::web::view::prose::Prose;
 use crate::web::view::review::{NewThread, Thread as ThreadRow};
 use crate::web::view::state::{State, Tag};
 
-/// Threads are followed from so many versions; those of others are told below.
+/// Threads are followed from so many versions, the newest first; those of others are told below.
 const MOST_VERSIONS: usize = 40;
+
+/// And from versions of so many bytes together: each is compared with what is shown.
+const MOST_COMPARED: u64 = 8 * 1024 * 1024;
 
 /// Findings beside one line; the others are on the stage's page.
 const MOST_BESIDE: usize = 4;
@@ -50,28 +55,26 @@ impl Talk {
         back: &str,
     ) -> Result<Self, ServiceError> {
         let mut talk = Self::default();
-        let mut versions = Vec::new();
+        let is_shown = |file: &Artifact| file.id == new.id || old.is_some_and(|old| old.id == file.id);
+        let is_related =
+            |file: &Artifact| is_shown(file) || (file.kind == new.kind && file.stage == new.stage);
+        let followed = followed(stage, |file| is_related(file) && !is_shown(file));
         for thread in &stage.facts.this.threads {
-            let Some(file) = stage.facts.this.artifacts.iter().find(|a| a.id == thread.artifact) else {
-                continue;
-            };
-            let related = file.id == new.id || old.is_some_and(|old| old.id == file.id);
-            if !related && (file.kind != new.kind || file.stage != new.stage) {
-                continue;
-            }
-            if !versions.contains(&file.id) {
-                versions.push(file.id);
-            }
-            let place = if versions.len() > MOST_VERSIONS {
-                None
-            } else {
+            let file = stage.facts.this.artifacts.iter().find(|a| a.id == thread.artifact);
+            let Some(file) = file.filter(|file| is_related(file)) else { continue };
+            let place = if is_shown(file) || followed.contains(&file.id) {
                 place(site, thread, file, (old, new)).await?
+            } else {
+                None
             };
             let mut row = review::thread(stage, reader, thread, said);
             if let Some((is_old, line)) = place {
                 let letter = if is_old { "L" } else { "R" };
                 row.back = format!("{back}&at={letter}{line}");
-                row.quote = None;
+                if file.id == if is_old { old.map_or(new.id, |old| old.id) } else { new.id } {
+                    // Its statement stands right here; that of another version may read otherwise.
+                    row.quote = None;
+                }
                 let map = if is_old { &mut talk.old } else { &mut talk.new };
                 map.entry(line).or_default().push(row);
             } else {
@@ -163,6 +166,25 @@ impl Talk {
         }
         all
     }
+}
+
+/// The versions with threads that are worth the work of finding their lines again.
+fn followed(stage: &Judged, wanted: impl Fn(&Artifact) -> bool) -> HashSet<ArtifactId> {
+    let record = &stage.facts.this;
+    let has_threads = |file: &&Artifact| record.threads.iter().any(|thread| thread.artifact == file.id);
+    let mut versions: Vec<&Artifact> =
+        record.artifacts.iter().filter(|file| wanted(file)).filter(has_threads).collect();
+    versions.sort_by_key(|file| Reverse(file.version));
+    let mut bytes = 0;
+    versions
+        .into_iter()
+        .take(MOST_VERSIONS)
+        .filter(|file| {
+            bytes += file.bytes.unsigned_abs();
+            bytes <= MOST_COMPARED
+        })
+        .map(|file| file.id)
+        .collect()
 }
 
 /// Where a thread's line is: whether on the old side, and its number.

@@ -135,6 +135,7 @@ impl Told<'_> {
             checklist: checklist::preflight(shown, signer),
             findings: review::measured(review::findings(judged, actor), self.rehearsal),
             findings_note: review::findings_note(judged),
+            more_findings: review::more_findings(judged),
             no_findings: no_findings(judged),
             threads: review::threads(judged, actor, self.said),
             threads_note: review::threads_note(judged),

@@ -1,10 +1,11 @@
 //! Whatever is not as it was approved is found before the token is redeemed: exit code 3, one sentence, token unused.
 
 use countersign::domain::artifact::ArtifactKind;
+use countersign::domain::run::{RunStatus, TokenState};
 use serde_json::{Value, json};
 
-use super::console::{Staging, finish, python};
-use crate::on_both_engines;
+use super::between::Between;
+use super::console::{Staging, end_of, finish, kill, on_both_engines, python, until};
 use crate::support::client::ApiClient;
 
 const SCRIPT: &str = "backend/alembic/versions/2025_11_03_f50d9e7b3a26_drop_legacy_ref.py";
@@ -51,6 +52,30 @@ on_both_engines! {
         let token = staging.token_file().await;
         staging.touch("backend/alembic/env.py");
         staging.refused(&token, &[], "scripts-changed", "backend/alembic/env.py differs").await;
+    }
+
+    async fn an_env_py_that_nobody_approved_never_meets_the_database(engine: Engine) {
+        let staging = Staging::approved(engine).await;
+        let token = staging.token_file().await;
+        let env = staging.console.path("project/backend/alembic/env.py");
+        let mark = staging.console.path("ran");
+        let text = std::fs::read_to_string(&env).expect("a file");
+        let hook = format!("import os\nif os.environ.get('DATABASE_URL', '').endswith('target.db'): open({mark:?}, 'w').close()\n");
+        std::fs::write(&env, format!("{hook}{text}")).expect("a file");
+        // The hook works: where somebody runs it, it leaves its mark.
+        staging.console.alembic(&["current"]);
+        std::fs::remove_file(&mark).expect("a mark");
+        let command = staging.console.alembic_command();
+        let command: Vec<&str> = command.iter().map(String::as_str).collect();
+        finish(staging.console.apply(&["--token-file", &token], &command)).await.ended(3);
+        assert!(!mark.exists(), "it was run against the database");
+        // One that raises, and a script that does, are refused as well: what was approved could be read.
+        std::fs::write(&env, "raise RuntimeError('no')\n").expect("a file");
+        finish(staging.console.apply(&["--token-file", &token], &command)).await.ended(3).complaining("backend/alembic/env.py differs");
+        std::fs::write(&env, text).expect("a file");
+        std::fs::write(staging.console.path("project").join(SCRIPT), "raise RuntimeError('no')\n").expect("a file");
+        finish(staging.console.apply(&["--token-file", &token], &command)).await.ended(3).complaining("RuntimeError");
+        Staging::assert_untouched(&staging.tokens().await, staging.last_run().await.as_ref());
     }
 
     async fn a_script_that_is_replaced_after_it_was_checked_does_not_run(engine: Engine) {
@@ -157,6 +182,98 @@ on_both_engines! {
         let ran = staging.console.apply_with_alembic(&["--token-file", &token]).await.ended(3);
         ran.complaining("approvals: 0 of 2 approvals.");
         assert!(staging.last_run().await.is_none());
+    }
+
+    async fn a_no_after_a_lost_answer_forgets_nothing(engine: Engine) {
+        let staging = Staging::approved(engine).await;
+        let token = staging.token_file().await;
+        let between = Between::losing_then_refusing(&staging.console.base, "/apply-tokens/redeem", "needs-role");
+        let through = |mut command: std::process::Command| {
+            command.env("COUNTERSIGN_URL", &between.base);
+            finish(command)
+        };
+        let apply = staging.console.apply(&["--token-file", &token], &["sh", "-c", "echo started > ../started"]);
+        let ran = through(apply).await.ended(1).complaining("Not today.");
+        ran.complaining("Whether the token was redeemed is not known here; the command was not started.").complaining("--resume");
+        assert!(staging.remembers() && !staging.console.path("started").exists());
+        assert_eq!(staging.last_run().await.expect("a run").status, RunStatus::Running);
+        // It is known to be open, so the next one does not begin.
+        through(staging.console.apply(&["--release"], &["true"])).await.ended(3).complaining("was cut off here");
+        let ran = through(staging.console.apply(&["--resume"], &[])).await.ended(1);
+        ran.complaining("before the command was started").complaining("ended failed");
+        assert!(!staging.remembers());
+    }
+
+    async fn a_no_that_opened_nothing_is_forgotten(engine: Engine) {
+        let staging = Staging::approved(engine).await;
+        let token = staging.token_file().await;
+        let refusing = Between::refusing(&staging.console.base, "/apply-tokens/redeem", "needs-role");
+        let mut command = staging.console.apply(&["--token-file", &token], &["true"]);
+        command.env("COUNTERSIGN_URL", &refusing.base);
+        finish(command).await.ended(1).complaining("Not today.");
+        assert!(!staging.remembers());
+        Staging::assert_untouched(&staging.tokens().await, staging.last_run().await.as_ref());
+    }
+
+    async fn a_release_whose_answer_is_lost_is_taken_back_and_made_anew(engine: Engine) {
+        let staging = Staging::approved(engine).await;
+        let losing = Between::losing(&staging.console.base, "/staging/apply-tokens");
+        let command = staging.console.alembic_command();
+        let command: Vec<&str> = command.iter().map(String::as_str).collect();
+        let mut command = staging.console.apply(&["--release"], &command);
+        command.env("COUNTERSIGN_URL", &losing.base);
+        finish(command).await.ended(0);
+        assert_eq!(staging.states().await, [TokenState::Revoked, TokenState::Used]);
+    }
+
+    async fn a_signal_during_the_checks_ends_it_with_nothing_done(engine: Engine) {
+        let staging = Staging::approved(engine).await;
+        let token = staging.token_file().await;
+        // A Python that takes for ever, and says so.
+        let asked = staging.console.path("asked");
+        let wrapper = staging.console.file("python", format!("#!/bin/sh\necho $$ > '{}'\nexec sleep 600\n", asked.display()));
+        std::fs::set_permissions(&wrapper, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("a mode");
+        for (signal, name) in [("-INT", "SIGINT"), ("-TERM", "SIGTERM")] {
+            let arguments = ["apply", "CHG-1", "--stage", "staging", "--project", "project", "--python", &wrapper, "--token-file", &token, "--json", "--", "true"];
+            let child = staging.console.command(&arguments).spawn().expect("the program runs");
+            let python = until(async || std::fs::read_to_string(&asked).ok().filter(|pid| pid.ends_with('\n'))).await;
+            kill(&child, signal);
+            let ran = end_of(child).await.ended(1);
+            let error = ran.json()["error"].clone();
+            assert_eq!(error["code"], "interrupted", "{error}");
+            assert_eq!(error["message"], format!("Ended by {name}: nothing was redeemed, and nothing ran."));
+            assert!(!std::path::Path::new(&format!("/proc/{}", python.trim())).exists(), "its Python goes on");
+            std::fs::remove_file(&asked).expect("a file");
+            Staging::assert_untouched(&staging.tokens().await, staging.last_run().await.as_ref());
+            assert!(!staging.remembers());
+        }
+    }
+
+    async fn a_signal_before_the_redemption_takes_the_released_token_back(engine: Engine) {
+        let staging = Staging::approved(engine).await;
+        let holding = Between::holding(&staging.console.base, "/staging/apply-tokens");
+        let mut command = staging.console.apply(&["--release"], &["sh", "-c", "echo started > ../started"]);
+        let child = command.env("COUNTERSIGN_URL", &holding.base).spawn().expect("the program runs");
+        until(async || holding.asked().then_some(())).await;
+        assert_eq!(staging.states().await, [TokenState::Issued]);
+        kill(&child, "-TERM");
+        holding.let_go();
+        end_of(child).await.ended(1).complaining("Ended by SIGTERM: nothing was redeemed, and nothing ran.");
+        assert_eq!(staging.states().await, [TokenState::Revoked]);
+        assert!(staging.last_run().await.is_none() && !staging.remembers() && !staging.console.path("started").exists());
+    }
+
+    async fn a_second_signal_does_not_wait_for_a_portal_that_never_answers(engine: Engine) {
+        let staging = Staging::approved(engine).await;
+        let token = staging.token_file().await;
+        let silent = Between::swallowing(&staging.console.base, "/gates");
+        let mut command = staging.console.apply(&["--token-file", &token], &["true"]);
+        let child = command.env("COUNTERSIGN_URL", &silent.base).spawn().expect("the program runs");
+        until(async || silent.asked().then_some(())).await;
+        kill(&child, "-INT");
+        kill(&child, "-TERM");
+        end_of(child).await.ended(1);
+        Staging::assert_untouched(&staging.tokens().await, staging.last_run().await.as_ref());
     }
 
     async fn an_expired_token_says_what_to_do(engine: Engine) {

@@ -1,6 +1,7 @@
 //! `apply` and `rollback` from token to outcome, on a database that Alembic really changes.
 
-use std::process::Stdio;
+use std::io::Read as _;
+use std::process::{Child, Stdio};
 
 use countersign::domain::artifact::ArtifactKind;
 use countersign::domain::digest::Digest;
@@ -8,8 +9,7 @@ use countersign::domain::facts::Choice;
 use countersign::domain::run::{RunStatus, TokenState};
 use serde_json::json;
 
-use super::console::{Ran, Staging, end_of, finish, kill, python, until};
-use crate::on_both_engines;
+use super::console::{Ran, Staging, end_of, finish, kill, on_both_engines, python, until};
 use crate::support::database::{Engine, TestDb};
 
 impl Staging {
@@ -40,6 +40,24 @@ fn sqlalchemy(url: &str) -> String {
         .replace("%2D", "-")
         .replace("%2E", ".");
     format!("postgresql+psycopg://{user}@/{database}?host={host}")
+}
+
+/// Sends a signal as soon as the program has said this on standard error, and waits for its end.
+async fn until_said(mut child: Child, words: &'static str, signal: &'static str) -> Ran {
+    let mut stream = child.stderr.take().expect("a stream");
+    let read = tokio::task::spawn_blocking(move || {
+        let (mut said, mut sent, mut piece) = (Vec::new(), false, [0; 256]);
+        while let Ok(length @ 1..) = stream.read(&mut piece) {
+            said.extend_from_slice(&piece[..length]);
+            if !sent && String::from_utf8_lossy(&said).contains(words) {
+                kill(&child, signal);
+                sent = true;
+            }
+        }
+        (child, String::from_utf8(said).expect("text"))
+    });
+    let (child, stderr) = read.await.expect("its end");
+    Ran { stderr, ..end_of(child).await }
 }
 
 on_both_engines! {
@@ -145,9 +163,21 @@ on_both_engines! {
         until(async || staging.last_run().await.filter(|later| later.lease_until > run.lease_until)).await;
         assert_eq!(staging.last_run().await.expect("a run").status, RunStatus::Running);
         staging.console.file("go", "");
-        end_of(child).await.ended(0).complaining("what it started is still running");
+        let ran = end_of(child).await.ended(0).complaining("what it started is still running and has its output open: process ");
+        assert!(ran.stderr.contains(" (sh)") && ran.stderr.matches("is still running").count() == 1, "{}", ran.stderr);
         assert_eq!(staging.last_run().await.expect("a run").status, RunStatus::Succeeded);
         assert!(staging.log().await.contains("Running upgrade f50d9e7b3a26 -> 0c7e5d1b94fa"));
+    }
+
+    async fn a_signal_reaches_what_the_command_left_running_wherever_that_went(engine: Engine) {
+        let staging = Staging::approved(engine).await;
+        // In a session of its own, where no signal to the command's group comes.
+        let child = staging.console.apply(&["--release"], &["sh", "-c", "setsid sleep 600 & echo left; exit 0"]).spawn().expect("the program runs");
+        until(async || staging.last_run().await.filter(|run| run.log_bytes > 0)).await;
+        let said = until_said(child, "(sleep)", "-INT").await.ended(1);
+        said.complaining("SIGINT: what the command left running is asked to end").complaining("is partial: the command ended with 0");
+        let run = staging.last_run().await.expect("a run");
+        assert_eq!((run.status, run.exit_code), (RunStatus::Partial, Some(0)));
     }
 
     async fn a_finish_that_is_refused_tells_what_happened(engine: Engine) {

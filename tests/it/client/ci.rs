@@ -12,8 +12,7 @@ use countersign::domain::run::RunStatus;
 use countersign::domain::user::Scope;
 use jiff::SignedDuration;
 
-use super::console::{Console, finish, python};
-use crate::on_both_engines;
+use super::console::{Console, finish, on_both_engines, python};
 use crate::support::play::Play;
 
 const PAGE: &str = include_str!("../../../docs/ci.md");
@@ -34,6 +33,33 @@ fn the_recipes_run_scripts_that_the_page_has() {
     );
     for name in scripts.keys() {
         assert_eq!(PAGE.matches(&format!("sh ci/{name}")).count(), 2, "{name} in both recipes");
+    }
+}
+
+/// Every variable that the client looks at is told where people look for it.
+#[test]
+fn every_variable_is_in_the_documentation() {
+    fn variables(folder: &Path, found: &mut std::collections::BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                variables(&path, found);
+            } else if path.extension().is_some_and(|kind| kind == "rs") {
+                let text = std::fs::read_to_string(&path).expect("a source");
+                let of_quote = |rest: &str| rest.split('"').next().unwrap_or_default().to_owned();
+                found.extend(text.split("\"COUNTERSIGN_").skip(1).map(of_quote));
+            }
+        }
+    }
+    let mut found = std::collections::BTreeSet::new();
+    variables(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/client"), &mut found);
+    let plain = |name: &&String| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    let names: Vec<&String> = found.iter().filter(plain).collect();
+    assert!(names.len() >= 9, "{names:?}");
+    let page = include_str!("../../../docs/configuration.md");
+    let section = page.split("## The client").nth(1).expect("a section");
+    for name in names {
+        assert!(section.contains(&format!("| `COUNTERSIGN_{name}` |")), "{name}");
     }
 }
 

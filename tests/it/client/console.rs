@@ -1,12 +1,8 @@
 //! The program as an engineer or a pipeline runs it: against a portal that answers, on a project and a database of its own.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use countersign::demo::kit::Kit;
@@ -205,61 +201,24 @@ pub fn kill(child: &Child, signal: &str) {
     assert!(sent.success());
 }
 
-/// Stands before a portal and passes everything on, but for one call, which it takes and never answers.
-pub struct Silent {
-    pub base: String,
-    asked: Arc<AtomicBool>,
-}
-
-impl Silent {
-    pub fn before(base: &str, path: &'static str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        let upstream = base.strip_prefix("http://").expect("an address").to_owned();
-        let asked = Arc::new(AtomicBool::new(false));
-        let heard = Arc::clone(&asked);
-        std::thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                let (upstream, heard) = (upstream.clone(), Arc::clone(&heard));
-                std::thread::spawn(move || pass_on(client, &upstream, path, &heard));
-            }
-        });
-        Self { base: format!("http://{address}"), asked }
-    }
-
-    pub fn asked(&self) -> bool {
-        self.asked.load(Ordering::SeqCst)
-    }
-}
-
-fn pass_on(mut client: TcpStream, upstream: &str, path: &str, heard: &AtomicBool) {
-    let mut request = Vec::new();
-    let mut byte = [0];
-    while !request.ends_with(b"\r\n\r\n") {
-        if client.read(&mut byte).unwrap_or(0) == 0 {
-            return;
-        }
-        request.push(byte[0]);
-    }
-    let request = String::from_utf8(request).expect("text");
-    if request.lines().next().is_some_and(|line| line.contains(path)) {
-        heard.store(true, Ordering::SeqCst);
-        std::thread::sleep(Duration::from_hours(1));
-    }
-    let mut portal = TcpStream::connect(upstream).expect("the portal");
-    // One request on each connection, so that every one comes by here.
-    let request = request.replacen("\r\n\r\n", "\r\nconnection: close\r\n\r\n", 1);
-    portal.write_all(request.as_bytes()).expect("a request");
-    let (mut up, mut down) = (portal.try_clone().expect("a handle"), client.try_clone().expect("a handle"));
-    std::thread::spawn(move || std::io::copy(&mut down, &mut up));
-    let _ = std::io::copy(&mut portal, &mut client);
-    let _ = client.shutdown(std::net::Shutdown::Both);
-}
-
-/// A Python that has Alembic.
+/// The Python that has Alembic, for a test that is skipped where there is none.
 pub fn python() -> String {
-    std::env::var("TEST_PYTHON").expect("TEST_PYTHON names a Python with Alembic")
+    let python = super::dry_run_scene::python().expect("a Python with Alembic");
+    python.into_os_string().into_string().expect("text")
 }
+
+/// As `crate::on_both_engines`, for tests with a project: they are skipped where no Python has Alembic.
+macro_rules! with_alembic_on_both_engines {
+    ($($(#[$attribute:meta])* async fn $name:ident($engine:ident: Engine) $body:block)+) => {
+        $crate::on_both_engines! {$(
+            $(#[$attribute])*
+            async fn $name($engine: Engine) {
+                if $crate::client::dry_run_scene::python().is_some() $body
+            }
+        )+}
+    };
+}
+pub(super) use with_alembic_on_both_engines as on_both_engines;
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a folder");

@@ -88,3 +88,36 @@ fn rows_that_fall_with_others_are_said_to_be_explained_by_no_statement() {
         ]
     );
 }
+
+#[test]
+fn values_set_to_null_by_a_parameter_are_counted_like_those_set_to_null_in_the_text() {
+    let bind = "bind = op.get_bind()\n";
+    let one = format!(
+        "{bind}bind.execute(sa.text('UPDATE other SET v = :v WHERE id < :id'), {{'v': 'n', 'id': 0}})\n\
+         bind.execute(sa.text('UPDATE other SET v = :v WHERE id < :id'), {{'v': None, 'id': 3}})\n\
+         other = sa.table('other', sa.column('id'), sa.column('v'))\n\
+         bind.execute(other.update().where(other.c.id == 3).values(v=None))\n"
+    );
+    let Some(ran) = upgraded(&one) else { return };
+    assert_eq!(ran.losses(), [loss("other.v", 0, 1), loss("other.v", 0, 2)]);
+    assert_eq!(ran.warnings("E44"), Vec::<&str>::new());
+
+    let many = |rows: &str| {
+        upgraded(&format!("{bind}bind.execute(sa.text('UPDATE t SET v = :v WHERE id = :id'), {rows})\n"))
+    };
+    // What a row keeps does not hide what another one loses.
+    let rows = "[{'v': 'new', 'id': 1}, {'v': None, 'id': 3}]";
+    let Some(ran) = many(rows) else { return };
+    assert_eq!(ran.losses(), [loss("t.v", 0, 1)]);
+    // The row that was NULL is filled as another one is emptied: the difference tells of neither.
+    let rows = "[{'v': 'new', 'id': 2}, {'v': None, 'id': 3}]";
+    let Some(ran) = many(rows) else { return };
+    assert_eq!(ran.losses(), [loss("t.v", 0, 0)]);
+    assert!(
+        ran.warnings("E44")[0].contains("1 destructive statement could not be counted to the end"),
+        "{ran:?}"
+    );
+    let rows = "[{'v': 'n', 'id': 1}, {'v': 'm', 'id': 3}]";
+    let Some(ran) = many(rows) else { return };
+    assert_eq!(ran.losses(), []);
+}

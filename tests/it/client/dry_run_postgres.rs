@@ -9,26 +9,47 @@ use super::dry_run_scene::{FROM, Ran, Rev, Scene, ended};
 use crate::support::database::Engine;
 
 /// PostgreSQL's own programs.
-fn program(name: &str) -> PathBuf {
+pub fn program(name: &str) -> PathBuf {
     let folders = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let found = folders.map(|entry| entry.path().join("bin").join(name)).filter(|path| path.is_file()).max();
     found.unwrap_or_else(|| name.into())
 }
 
-struct Server {
+/// The test server with a role of the test's own, so that nobody else's scratch databases count.
+pub struct Server {
     /// As tests are given it.
     url: String,
-    database: String,
+    /// The role, and a database.
+    pub name: String,
 }
 
 impl Server {
+    /// None where there is no server.
+    pub fn new(name: &str) -> Option<Self> {
+        if !Engine::Postgres.is_available() {
+            return None;
+        }
+        let url = std::env::var("TEST_PG_URL").expect("a server");
+        let server = Self { url, name: format!("{name}_{}", std::process::id()) };
+        server.psql("postgres", &format!("CREATE ROLE {0} SUPERUSER LOGIN PASSWORD 'own'", server.name));
+        server.psql("postgres", &format!("CREATE DATABASE {}", server.name));
+        Some(server)
+    }
+
     fn with_database(&self, name: &str) -> String {
         let (before, query) = self.url.split_once('?').unwrap_or((&self.url, ""));
         let (before, _) = before.rsplit_once('/').expect("a database");
         format!("{}/{name}?{query}", before.replacen("postgres://", "postgresql://", 1))
     }
 
-    fn psql(&self, database: &str, sql: &str) -> String {
+    /// What a dry run is given.
+    fn scratch_url(&self) -> String {
+        let url = self.with_database("postgres");
+        let (_, place) = url.split_once('@').expect("a user");
+        format!("postgresql://{}:own@{place}", self.name)
+    }
+
+    pub fn psql(&self, database: &str, sql: &str) -> String {
         let url = self.with_database(database);
         let ran = Command::new(program("psql"))
             .args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", &url, "-c", sql])
@@ -38,64 +59,67 @@ impl Server {
         String::from_utf8_lossy(&ran.stdout).trim().to_owned()
     }
 
-    fn scratch(&self) -> String {
-        let like = "SELECT count(*) FROM pg_database WHERE datname LIKE 'countersign\\_%' AND datname ~ '_[0-9a-f]{12}$'";
-        self.psql("postgres", like)
+    /// The scratch databases of this test that are there.
+    pub fn scratch(&self) -> Vec<String> {
+        let like = format!(
+            "SELECT datname FROM pg_database WHERE datname ~ '^countersign_[0-9a-f]{{12}}$' \
+             AND pg_get_userbyid(datdba) = '{}'",
+            self.name
+        );
+        self.psql("postgres", &like).lines().map(str::to_owned).collect()
+    }
+
+    pub fn dump(&self, arguments: &[&str], to: &Path) {
+        let url = self.with_database(&self.name);
+        let dumped =
+            Command::new(program("pg_dump")).args(arguments).args(["-d", &url, "-f"]).arg(to).output();
+        let dumped = dumped.expect("pg_dump runs");
+        assert!(dumped.status.success(), "{}", String::from_utf8_lossy(&dumped.stderr));
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.psql("postgres", &format!("DROP DATABASE {} WITH (FORCE)", self.database));
+        for name in self.scratch().iter().chain([&self.name]) {
+            self.psql("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"));
+        }
+        self.psql("postgres", &format!("DROP ROLE {}", self.name));
     }
 }
 
-fn dry_run(scene: &Scene, server: &Server, dump: &Path, arguments: &[&str]) -> Ran {
+pub fn command(scene: &Scene, server: &Server, dump: &Path, arguments: &[&str]) -> Command {
     let mut command = scene.command();
+    command.arg("--python").arg(scene.python()).arg("--project").arg(scene.project());
+    command.arg("--snapshot").arg(dump).arg("--out").arg(scene.out()).args(arguments);
+    command.env("COUNTERSIGN_SCRATCH_URL", server.scratch_url());
     command
-        .arg("--python")
-        .arg(scene.python())
-        .arg("--project")
-        .arg(scene.project())
-        .arg("--snapshot")
-        .arg(dump);
-    command.arg("--out").arg(scene.out()).args(arguments);
-    command.env("COUNTERSIGN_SCRATCH_URL", server.with_database("postgres"));
-    ended(&command.output().expect("the program runs"))
+}
+
+pub fn dry_run(scene: &Scene, server: &Server, dump: &Path, arguments: &[&str]) -> Ran {
+    ended(&command(scene, server, dump, arguments).output().expect("the program runs"))
 }
 
 #[test]
 fn a_dump_is_rehearsed_in_a_scratch_database_that_is_gone_afterwards() {
-    if !Engine::Postgres.is_available() {
-        return;
-    }
+    let Some(server) = Server::new("dry_run") else { return };
     let Some(scene) = Scene::sample() else { return };
-    let url = std::env::var("TEST_PG_URL").expect("a server");
-    let server = Server { url, database: format!("dry_run_{}", std::process::id()) };
-    server.psql("postgres", &format!("CREATE DATABASE {}", server.database));
     let upgraded = Command::new(scene.python())
         .args(["-m", "alembic", "-c", "backend/alembic.ini", "upgrade", FROM])
         .current_dir(scene.project())
-        .env("DATABASE_URL", server.with_database(&server.database))
+        .env("DATABASE_URL", server.with_database(&server.name))
         .output()
         .expect("Alembic runs");
     assert!(upgraded.status.success(), "{}", String::from_utf8_lossy(&upgraded.stderr));
     server.psql(
-        &server.database,
+        &server.name,
         "INSERT INTO trades SELECT n, 'X' || n, CASE WHEN n % 3 > 0 THEN 'OLD-' || n END, 'ACC', 'spy', 'BUY', n, 2, now()
              FROM generate_series(1, 300) n;
          INSERT INTO risk_limits VALUES (1, 'ACC', 'a', NULL), (2, 'ACC', 'b', '5')",
     );
-    let values = server.psql(&server.database, "SELECT count(legacy_ref) FROM trades");
+    let values = server.psql(&server.name, "SELECT count(legacy_ref) FROM trades");
     for format in ["custom", "plain"] {
         let dump = scene.project().join(format);
-        let url = server.with_database(&server.database);
-        let dumped = Command::new(program("pg_dump"))
-            .args(["--format", format, "-d", &url, "-f"])
-            .arg(&dump)
-            .output()
-            .expect("pg_dump runs");
-        assert!(dumped.status.success(), "{}", String::from_utf8_lossy(&dumped.stderr));
+        server.dump(&["--format", format], &dump);
         let ran = dry_run(&scene, &server, &dump, &["--verify-sql"]);
         assert_eq!(ran.code, 0, "{ran:?}");
         for step in ["upgrade", "downgrade", "upgrade-again", "verify-sql"] {
@@ -112,18 +136,9 @@ fn a_dump_is_rehearsed_in_a_scratch_database_that_is_gone_afterwards() {
         assert_eq!(scene.file("upgrade.sql"), include_str!("../../../src/demo/data/upgrade.postgresql.sql"));
     }
     // The rows of the third revision refuse: named, and the scratch database is dropped all the same.
-    server.psql(
-        &server.database,
-        "INSERT INTO trades SELECT 1000, 'X7', NULL, 'ACC', 'spy', 'BUY', 1, 2, now()",
-    );
+    server.psql(&server.name, "INSERT INTO trades SELECT 1000, 'X7', NULL, 'ACC', 'spy', 'BUY', 1, 2, now()");
     let dump = scene.project().join("duplicates");
-    let url = server.with_database(&server.database);
-    let dumped = Command::new(program("pg_dump"))
-        .args(["-Fc", "-d", &url, "-f"])
-        .arg(&dump)
-        .status()
-        .expect("pg_dump");
-    assert!(dumped.success());
+    server.dump(&["-Fc"], &dump);
     let ran = dry_run(&scene, &server, &dump, &["-c", "backend/alembic-bad-unique.ini"]);
     assert_eq!(ran.code, 1);
     let why = ran.step("upgrade").1;
@@ -133,26 +148,19 @@ fn a_dump_is_rehearsed_in_a_scratch_database_that_is_gone_afterwards() {
     let ran = dry_run(&scene, &server, &dump, &[]);
     assert_eq!((ran.code, &ran.json["error"]["code"]), (1, &Value::from("E22")), "{ran:?}");
     // A dump that would replace the database that it came from.
-    let rows = server.psql(&server.database, "SELECT count(*) FROM trades");
-    let dumped = Command::new(program("pg_dump"))
-        .args(["--create", "--clean", "-d", &url, "-f"])
-        .arg(&dump)
-        .status()
-        .expect("pg_dump");
-    assert!(dumped.success());
+    let rows = server.psql(&server.name, "SELECT count(*) FROM trades");
+    server.dump(&["--create", "--clean"], &dump);
     let ran = dry_run(&scene, &server, &dump, &[]);
     assert_eq!((ran.code, &ran.json["error"]["code"]), (1, &Value::from("E22")), "{ran:?}");
     assert!(ran.stderr.contains("DROP DATABASE"), "{ran:?}");
-    assert_eq!(server.psql(&server.database, "SELECT count(*) FROM trades"), rows);
-    assert_eq!(server.scratch(), "0");
+    assert_eq!(server.psql(&server.name, "SELECT count(*) FROM trades"), rows);
+    assert!(server.scratch().is_empty());
 }
 
 /// Whether a count fails or not is nothing to the migration: PostgreSQL ends a transaction with its first error.
 #[test]
 fn counting_harms_no_transaction_and_schemas_are_told_apart() {
-    if !Engine::Postgres.is_available() {
-        return;
-    }
+    let Some(server) = Server::new("dry_run_losses") else { return };
     let upgrade = "op.execute('DROP TABLE IF EXISTS nothing')\n\
                    op.execute('DELETE FROM v')\n\
                    op.execute('DROP TABLE t')\n\
@@ -169,11 +177,8 @@ fn counting_harms_no_transaction_and_schemas_are_told_apart() {
     let offline = ", dialect_opts={\"paramstyle\": \"named\"}";
     let extra = "if context.is_offline_mode():\n    raise RuntimeError('no offline SQL here')";
     let Some(scene) = Scene::tiny_with(&revisions, "", extra, offline) else { return };
-    let url = std::env::var("TEST_PG_URL").expect("a server");
-    let server = Server { url, database: format!("dry_run_losses_{}", std::process::id()) };
-    server.psql("postgres", &format!("CREATE DATABASE {}", server.database));
     server.psql(
-        &server.database,
+        &server.name,
         "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY); INSERT INTO alembic_version VALUES ('r1');
          CREATE SCHEMA s2; CREATE TABLE t (id int); CREATE TABLE s2.t (id int); CREATE TABLE base (id int);
          INSERT INTO t VALUES (1), (2); INSERT INTO s2.t VALUES (1), (2), (3); INSERT INTO base VALUES (1);
@@ -183,9 +188,7 @@ fn counting_harms_no_transaction_and_schemas_are_told_apart() {
          CREATE TABLE tags (id int, names text[]); INSERT INTO tags VALUES (1, '{x}'); CREATE SEQUENCE numbers",
     );
     let dump = scene.project().join("dump");
-    let url = server.with_database(&server.database);
-    let dumped = Command::new(program("pg_dump")).args(["-Fc", "-d", &url, "-f"]).arg(&dump).status();
-    assert!(dumped.expect("pg_dump").success());
+    server.dump(&["-Fc"], &dump);
     let ran = dry_run(&scene, &server, &dump, &[]);
     assert_eq!((ran.code, ran.step("upgrade").0), (0, "passed"), "{ran:?}");
     let loss = |table: &str, rows, values| (table.to_owned(), rows, values);
@@ -196,5 +199,5 @@ fn counting_harms_no_transaction_and_schemas_are_told_apart() {
     let sql = scene.file("upgrade.sql");
     assert!(sql.contains(r#"'{"a\"b",NULL,"c"}'"#) && sql.contains("setval('numbers', 41)"), "{sql}");
     assert!(!sql.contains("SAVEPOINT") && !sql.contains("SELECT 1;"), "{sql}");
-    assert_eq!(server.scratch(), "0");
+    assert!(server.scratch().is_empty());
 }

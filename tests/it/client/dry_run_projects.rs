@@ -167,6 +167,37 @@ fn sql_that_was_captured_is_run_on_a_second_copy() {
 }
 
 #[test]
+fn values_of_chance_are_no_fault_of_sql_that_was_captured() {
+    let online = "op.get_bind().execute(sa.text('SELECT id FROM people')).fetchall()\n";
+    let update = "op.execute('UPDATE people SET name = lower(hex(randomblob(8)))')\n";
+    let Some(scene) = Scene::tiny(&second(&format!("{online}{update}"), "pass"), DATA) else { return };
+    let ran = scene.run(&[]);
+    assert_eq!((ran.code, ran.step("verify-sql").0), (0, "passed"), "{ran:?}");
+    assert!(
+        ran.warnings("E43")[0].starts_with("the values of people.name are not those of the upgrade"),
+        "{ran:?}"
+    );
+
+    // By a default, too; other values and other numbers of them are what they always were.
+    let table = "CREATE TABLE tokens (id INTEGER PRIMARY KEY, t TEXT DEFAULT (hex(randomblob(8))));";
+    let data = format!("{DATA} {table}");
+    let insert = format!("{online}op.execute('INSERT INTO tokens DEFAULT VALUES')\n");
+    let Some(scene) = Scene::tiny(&second(&insert, "pass"), &data) else { return };
+    let ran = scene.run(&[]);
+    assert_eq!((ran.code, ran.step("verify-sql").0), (0, "passed"), "{ran:?}");
+    assert!(ran.warnings("E43")[0].contains("tokens.t"), "{ran:?}");
+    for hidden in
+        ["UPDATE people SET email = 'other' WHERE id = 1", "UPDATE people SET name = NULL WHERE id = 1"]
+    {
+        let upgrade = format!("{online}{update}op.get_bind().connection.cursor().execute(\"{hidden}\")");
+        let Some(scene) = Scene::tiny(&second(&upgrade, "pass"), DATA) else { return };
+        let ran = scene.run(&[]);
+        assert_eq!((ran.code, ran.step("verify-sql").0), (1, "failed"), "{hidden}: {ran:?}");
+        assert_eq!(ran.warnings("E43"), Vec::<&str>::new());
+    }
+}
+
+#[test]
 fn renders_that_differ_and_percents_that_double_are_found_out() {
     let upgrade = "import random\n\
                    for n in random.sample(range(10**9), 3):\n    op.execute(f'UPDATE people SET seen = {n} WHERE id = 9')";

@@ -242,6 +242,24 @@ impl Scene {
     }
 }
 
+/// Names, bytes and times of everything in a folder.
+pub fn marks(folder: &Path) -> Vec<(String, Vec<u8>, std::time::SystemTime)> {
+    let mut found: Vec<_> = fs::read_dir(folder)
+        .expect("the folder")
+        .flatten()
+        .map(|entry| {
+            let modified = entry.metadata().and_then(|data| data.modified()).expect("a time");
+            (
+                entry.file_name().to_string_lossy().into_owned(),
+                fs::read(entry.path()).expect("bytes"),
+                modified,
+            )
+        })
+        .collect();
+    found.sort();
+    found
+}
+
 pub fn ended(output: &Output) -> Ran {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     let json = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);

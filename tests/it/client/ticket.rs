@@ -1,5 +1,7 @@
 //! Tickets from the command line: filed once, shown with the answer first, waited for.
 
+use std::process::Command;
+
 use countersign::domain::facts::Choice;
 use countersign::domain::user::Scope;
 use serde_json::json;
@@ -25,6 +27,48 @@ const NEW: [&str; 15] = [
     "0c7e5d1b94fa",
     "--json",
 ];
+
+#[test]
+fn a_wrong_command_line_is_one_document_too() {
+    let countersign = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_countersign"))
+            .args(arguments)
+            .output()
+            .expect("the program runs");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    for (arguments, words) in [
+        (&["ticket", "show", "--json"][..], "required arguments"),
+        (&["apply", "CHG-1", "--stagee", "staging", "--json"], "unexpected argument '--stagee'"),
+        (&["--json", "observe", "CHG-1"], "unexpected argument '--json'"),
+        (&["ticket", "wait", "CHG-1", "--stage", "x", "--until", "never", "--json"], "invalid value 'never'"),
+        (&["attach", "CHG-1", "--stage", "x", "--kind", "sql", "--json", "f"], "invalid value 'sql'"),
+        (&["nonsense", "--json"], "unrecognized subcommand 'nonsense'"),
+    ] {
+        let (code, stdout, stderr) = countersign(arguments);
+        let error: serde_json::Value =
+            serde_json::from_str(&stdout).unwrap_or_else(|why| panic!("{why}: {stdout}"));
+        let error = &error["error"];
+        assert_eq!((code, &error["code"], &error["exit"]), (Some(2), &json!("usage"), &json!(2)), "{error}");
+        let message = error["message"].as_str().expect("a message");
+        assert!(
+            message.contains(words) && !message.contains('\n') && !message.starts_with("error"),
+            "{error}"
+        );
+        assert!(stderr.starts_with("error: ") && stderr.contains(words), "{stderr}");
+    }
+    // What follows `--` is another program's, and whoever asks for help gets that.
+    let (code, stdout, stderr) = countersign(&["smoke", "CHG-1", "--", "pytest", "--json"]);
+    assert!(code == Some(2) && stdout.is_empty() && stderr.contains("--stage"), "{stdout}{stderr}");
+    let (code, stdout, stderr) = countersign(&["apply", "--json", "--help"]);
+    assert!(
+        code == Some(0) && stdout.contains("Usage: countersign apply") && stderr.is_empty(),
+        "{stdout}{stderr}"
+    );
+    let (code, stdout, _) = countersign(&["--version"]);
+    assert!(code == Some(0) && stdout.starts_with("countersign "), "{stdout}");
+}
 
 on_both_engines! {
     async fn a_retried_pipeline_files_once(engine: Engine) {

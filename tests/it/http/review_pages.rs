@@ -24,6 +24,8 @@ on_both_engines! {
         assert!(first.text.contains("class=\"diff single\"") && !first.text.contains("since your vote"), "the whole file");
 
         play.vote(&play.daniel, "staging", Choice::Approve).await.expect("a vote");
+        // What was read was read, also if the vote is taken back.
+        play.vote(&play.daniel, "staging", Choice::Withdraw).await.expect("a withdrawal");
         let kit = play.kit("staging").with_comment("second render");
         play.attach("staging", &kit).await;
         let page = play.daniel.get(&place).await;
@@ -84,7 +86,7 @@ on_both_engines! {
         let page = play.priya.get(&format!("{place}?from=staging:2&to=staging:3")).await;
         assert!(page.text.contains(&format!("id=\"thread-{id}\"")), "at the old line");
         let page = play.priya.get(&format!("{place}?from=none&to=staging:3")).await;
-        let loose = page.text.split("Threads on lines that are gone").nth(1).expect("a place for it");
+        let loose = page.text.split("Threads on other lines").nth(1).expect("a place for it");
         assert!(loose.contains(&format!("id=\"thread-{id}\"")) && loose.contains("class=\"quo\""), "{loose}");
 
         let review = || async { play.daniel.get(&play.under("staging", "")).await.text };
@@ -97,6 +99,28 @@ on_both_engines! {
         // A form can't lead elsewhere.
         let away = [("text", "x"), ("back", "//evil.example")];
         assert!(!play.daniel.post(&under("reply"), &away).await.location().contains("evil"));
+    }
+
+    async fn a_thread_keeps_the_words_it_was_said_of(engine: Engine) {
+        let play = Play::new(engine).await;
+        let (first, second) = ("ALTER TABLE a\n  DROP COLUMN c;\n", "ALTER TABLE b\n  ADD COLUMN d int;\n");
+        let upload = async |sql: &str| {
+            play.upload("staging", ArtifactKind::UpgradeSql, "u.sql", sql.as_bytes()).await.expect("an upload");
+        };
+        upload(&format!("{first}{second}")).await;
+        let open = [("kind", "upgrade-sql"), ("version", "1"), ("line", "2"), ("text", "Why?"), ("back", "kind=upgrade-sql")];
+        assert_eq!(play.daniel.post(&play.under("staging", "/threads"), &open).await.status, 303);
+        let place = play.under("staging", "/diff?from=none&to=staging:");
+        let thread = async |version: u32| -> String {
+            let page = play.daniel.get(&format!("{place}{version}")).await.text;
+            let article = page.split("<article class=\"thd\"").nth(1).expect("the thread");
+            article.split("</article>").next().expect("its end").to_owned()
+        };
+        assert!(!thread(1).await.contains("class=\"quo\""), "its statement stands above it");
+        // The line stands there still, in another statement.
+        upload(&format!("ALTER TABLE b\n  DROP COLUMN c;\n{second}")).await;
+        let there = thread(2).await;
+        assert!(there.contains("class=\"quo\"") && there.contains("ALTER TABLE a"), "{there}");
     }
 
     async fn who_has_read_what_is_shown(engine: Engine) {
@@ -151,5 +175,13 @@ on_both_engines! {
         assert!(page.contains("1 line is too long for a page and cut."), "{page}");
         let patch = play.daniel.get(&play.under("staging", "/diff?from=staging:1&to=staging:2&format=patch")).await;
         assert!(patch.text.len() > text("a").len() + text("b").len());
+        let drops: Vec<String> = (0..3_000).map(|n| format!("DROP TABLE a_table_of_no_use_{n};\n")).collect();
+        play.upload("staging", ArtifactKind::UpgradeSql, "u.sql", drops.concat().as_bytes()).await.expect("an upload");
+        for rest in ["", "/decide", "/diff", "/artifacts/upgrade-sql"] {
+            let page = play.daniel.get(&play.under("staging", rest)).await.text;
+            assert!(page.len() < MOST_PAGE, "{rest} takes {} bytes", page.len());
+            let told = page.contains(" more stand beside their lines in the files.");
+            assert!(told || matches!(rest, "/diff" | "/artifacts/upgrade-sql"), "{rest} leaves findings out without a word");
+        }
     }
 }

@@ -300,11 +300,52 @@ on_both_engines! {
         assert_eq!(play.marta.get(&raw("upgrade-sql")).await.status, 200);
         assert_eq!(play.daniel.get(&raw("downgrade-sql")).await.status, 200);
         assert_eq!(decide(&play.daniel, &place, &page, &APPROVE).await.status, 409);
-        assert_eq!(play.daniel.get(&raw("upgrade-sql")).await.status, 200);
+        // Nor is it a download to ask how long the file is.
+        let head = Answer::of(play.daniel.browser.request(reqwest::Method::HEAD, &raw("upgrade-sql"))).await;
+        assert_eq!((head.status, head.text.len()), (200, 0));
+        assert_eq!(decide(&play.daniel, &place, &page, &APPROVE).await.status, 409);
+        let whole = play.daniel.get(&raw("upgrade-sql")).await;
+        assert_eq!((whole.status, whole.text), (200, kit.upgrade));
         let page = play.daniel.get(&place).await;
         assert!(page.text.contains("downloaded, <time") && !page.text.contains("id=\"unseen\""), "{}", page.text);
         let voted = decide(&play.daniel, &place, &page, &APPROVE).await;
         assert_eq!(voted.status, 303, "{}", voted.text);
+    }
+
+    async fn a_download_that_breaks_off_is_none(engine: Engine) {
+        let play = Play::new(engine).await;
+        let mut kit = play.kit("staging");
+        kit.upgrade = format!("{}-- {}\n", kit.upgrade, "long ".repeat(1_700_000));
+        play.attach("staging", &kit).await;
+        let raw = play.under("staging", "/artifacts/upgrade-sql/raw?version=1");
+        let mut begun = play.daniel.browser.request(reqwest::Method::GET, &raw).send().await.expect("an answer");
+        assert!(begun.chunk().await.expect("a piece").is_some_and(|piece| !piece.is_empty()));
+        drop(begun);
+        let place = play.under("staging", "/decide");
+        assert!(!play.daniel.get(&place).await.text.contains("downloaded, <time"));
+        assert_eq!(play.daniel.get(&raw).await.text.len(), kit.upgrade.len());
+        assert!(play.daniel.get(&place).await.text.contains("downloaded, <time"));
+    }
+
+    async fn a_dry_run_of_other_sql_says_nothing_of_this_one(engine: Engine) {
+        let play = Play::new(engine).await;
+        play.ready_to_vote("staging").await;
+        let place = play.under("staging", "/decide");
+        let page = play.daniel.get(&place).await;
+        assert!(page.text.contains("The upgrade took ") && !page.text.contains("is about other"), "{}", page.text);
+        let other = "DROP TABLE trades;\nALTER TABLE scheduler_jobs DROP COLUMN max_retries;\n";
+        play.upload("staging", ArtifactKind::UpgradeSql, "upgrade.sql", other.as_bytes()).await.expect("an upload");
+        let page = play.daniel.get(&place).await;
+        assert!(page.text.contains("The dry-run report is about other upgrade SQL: nobody has seen what this one does."), "{}", page.text);
+        for told in ["No statement loses data.", "that were not NULL", "The upgrade took ", "In the dry run:"] {
+            assert!(!page.text.contains(told), "{told} in {}", page.text);
+        }
+        let ticket = play.daniel.get(&play.under("staging", "")).await;
+        assert!(ticket.text.contains("No dry run has measured what they do to data."), "{}", ticket.text);
+        play.upload("staging", ArtifactKind::DowngradeSql, "downgrade.sql", b"SELECT 1;\n").await.expect("an upload");
+        let page = play.daniel.get(&place).await;
+        assert!(page.text.contains("is about other downgrade SQL") && !page.text.contains("brought schema and data back"), "{}", page.text);
+        assert!(play.daniel.get(&play.under("staging", "")).await.text.contains("The downgrade is not proven"));
     }
 
     async fn a_difference_tells_both_files_and_nothing_else(engine: Engine) {

@@ -36,13 +36,14 @@ pub(super) const ACCOUNTS: [(&str, usize, &[Role]); 10] = [
 ];
 
 /// API tokens: the owner and the scopes.
-pub(super) const BEARERS: [(usize, &[Scope]); 6] = [
+pub(super) const BEARERS: [(usize, &[Scope]); 7] = [
     (0, Scope::ALL),
     (1, &[Scope::Apply]),
     (0, &[Scope::ArtifactsWrite, Scope::TicketsWrite]),
     (5, Scope::ALL),
     (3, &[Scope::Apply, Scope::TicketsWrite]),
     (6, Scope::ALL),
+    (0, &[Scope::Apply]),
 ];
 
 /// Everybody and everything that acts.
@@ -53,7 +54,7 @@ pub(super) enum Being {
 }
 use Being::{Bearer, Session};
 
-pub(super) const WHO: [Being; 16] = [
+pub(super) const WHO: [Being; 17] = [
     Session(0),
     Session(1),
     Session(2),
@@ -70,6 +71,7 @@ pub(super) const WHO: [Being; 16] = [
     Bearer(3),
     Bearer(4),
     Bearer(5),
+    Bearer(6),
 ];
 
 /// Roles that somebody may be given.

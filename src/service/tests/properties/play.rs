@@ -292,7 +292,7 @@ async fn run(world: &mut World<'_>, model: &mut Model, action: Action) -> Done {
             world.grants.push(None);
         }
         Action::Revoke { who, at } => {
-            services.revoke_token(&world.actor(model, who), world.number(at), STAGES[at.stage]).await?;
+            services.revoke_token(&world.actor(model, who), world.number(at), STAGES[at.stage], None).await?;
             revoke(model, at);
         }
         Action::Redeem { who, token, key, presents } => {

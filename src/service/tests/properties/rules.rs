@@ -341,7 +341,11 @@ impl Model {
     }
 
     fn reports(&self, who: Who, run: usize) -> bool {
-        self.accounts[Self::account(who)].active && Self::bearer(who) == Some(self.runs[run].via)
+        // Any token of whoever redeemed: people are counted, and a token may go while its run is under way.
+        let redeemer = super::model::BEARERS[self.runs[run].via].0;
+        Self::bearer(who).is_some()
+            && self.may(who, Role::ALL, Some(Scope::Apply))
+            && self.person(who) == self.accounts[redeemer].person
     }
 
     /// From where to where a run goes.

@@ -87,7 +87,7 @@ pub(super) fn know(stage: &Judged, own: Option<&Vote>, rehearsal: Option<&Rehear
         );
     }
     restores(stage, &mut say);
-    if let Some(told) = rehearsal {
+    if let Some(told) = rehearsal.filter(|told| told.of_this_sql) {
         let took = duration(SignedDuration::from_millis(i64::try_from(told.upgrade_ms).unwrap_or(i64::MAX)));
         let words = format!("The upgrade took {took} in the rehearsal: no lock was held for longer there.");
         say(State::Idle, words.into());
@@ -134,7 +134,20 @@ fn restores(stage: &Judged, say: &mut impl FnMut(State, Prose)) {
         let why = report.problem.clone().unwrap_or_else(|| "no reason given".to_owned());
         say(State::Stop, format!("The dry run did not pass: {why}").into());
     }
-    match (report.restores_schema, report.restores_data) {
+    let (up, down) = (stage.facts.this.report_of_upgrade(), stage.facts.this.report_of_downgrade());
+    if up.is_none() {
+        say(
+            State::Stop,
+            "The dry-run report is about other upgrade SQL: nobody has seen what this one does.".into(),
+        );
+    }
+    if down.is_none() {
+        say(
+            State::Stop,
+            "The dry-run report is about other downgrade SQL: nobody has tried this one.".into(),
+        );
+    }
+    match down.map_or((None, None), |report| (report.restores_schema, report.restores_data)) {
         (Some(true), Some(true)) => {
             say(State::Open, "In the dry run the downgrade brought schema and data back.".into());
         }
@@ -149,13 +162,13 @@ fn restores(stage: &Judged, say: &mut impl FnMut(State, Prose)) {
         }
         _ => {}
     }
-    if report.captured_online {
+    if up.is_some_and(|report| report.captured_online) {
         say(
             State::Who,
             "The upgrade SQL was captured from an online run, so it can't be rendered again.".into(),
         );
     }
-    if report.rows_lost > 0 || report.values_lost > 0 {
+    if let Some(report) = up.filter(|report| report.rows_lost > 0 || report.values_lost > 0) {
         let rows = plural(report.rows_lost, "row", "rows");
         let values = plural(report.values_lost, "value", "values");
         say(State::Who, format!("The upgrade destroyed {rows} and {values} in the rehearsal.").into());

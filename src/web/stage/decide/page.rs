@@ -80,6 +80,7 @@ pub(super) fn page(
         losses: losses(loaded.rehearsal.as_ref()),
         no_losses: no_losses(loaded.rehearsal.as_ref()),
         findings_note: format!("{open} blocking, {accepted} accepted"),
+        more_findings: present::review::more_findings(stage),
         findings,
         no_findings: Empty::new("list-checks", "No finding.", "The analysis does not replace a reader."),
         know: covers::know(stage, standing, loaded.rehearsal.as_ref()),
@@ -242,8 +243,11 @@ fn losses(rehearsal: Option<&Rehearsal>) -> Vec<Loss> {
 
 fn no_losses(rehearsal: Option<&Rehearsal>) -> Empty {
     match rehearsal {
-        Some(_) => {
+        Some(told) if told.of_this_sql => {
             Empty::new("list-checks", "No statement loses data.", "So the rehearsal on the snapshot says.")
+        }
+        Some(_) => {
+            Empty::new("list-checks", "Nobody knows.", "The dry-run report is about other upgrade SQL.")
         }
         None => Empty::new("list-checks", "Nobody knows.", "There is no dry-run report that could say it."),
     }

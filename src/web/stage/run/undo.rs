@@ -89,12 +89,12 @@ pub(super) fn form(dossier: &Dossier, stage: &Judged, reader: &Actor) -> (Option
         Ok(()) => ready,
         Err(why) => format!("Not now: {why}"),
     };
-    let report = stage.facts.this.report();
+    let report = stage.facts.this.report_of_downgrade();
     let restores = match report.map(|report| (report.restores_schema, report.restores_data)) {
         Some((Some(true), Some(true))) => "It brought schema and data back in the dry run.",
         Some((Some(true), _)) => "It brought the schema but not the data back in the dry run.",
         Some(_) => "It did not bring the schema back in the dry run.",
-        None => "No dry run says what it brings back.",
+        None => "No dry run of this downgrade says what it brings back.",
     };
     let rollback = Rollback {
         method: Input::default(),

@@ -113,7 +113,7 @@ pub(super) async fn revoke(
     Path((number, stage)): Path<(TicketNumber, StageName)>,
     Form(Nothing {}): Form<Nothing>,
 ) -> Page {
-    site.services.revoke_token(reader.actor(), number, &stage).await?;
+    site.services.revoke_token(reader.actor(), number, &stage, None).await?;
     let place = format!("{}/token", paths::stage(number, &stage));
     Ok(respond::see_other_saying(
         &site,

@@ -84,6 +84,8 @@ pub struct DecidePage {
     pub no_losses: Empty,
     pub findings: Vec<FindingRow>,
     pub findings_note: String,
+    /// Findings beyond those.
+    pub more_findings: usize,
     pub no_findings: Empty,
     pub know: Vec<Status>,
     pub next: Facts,
@@ -166,6 +168,7 @@ mod tests {
             no_losses: Empty::new("list-checks", "No statement loses data.", "So the rehearsal says."),
             findings: sample::findings(),
             findings_note: "1 blocking, 1 accepted".into(),
+            more_findings: 0,
             no_findings: Empty::new("list-checks", "No finding.", "Both files were read."),
             know: vec![Status::new(State::Time, "Staging is healthy for 20 h 54 m of 24 h.")],
             next: sample::facts(&[("If you approve", "The approval gate opens with 2 of 2.")]),

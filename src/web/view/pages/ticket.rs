@@ -37,6 +37,8 @@ pub struct TicketPage {
     pub findings: Vec<FindingRow>,
     /// "1 blocking, 2 accepted".
     pub findings_note: String,
+    /// Findings beyond those.
+    pub more_findings: usize,
     pub no_findings: Empty,
     pub threads: Vec<Thread>,
     /// "1 open of 3".

@@ -372,6 +372,7 @@ pub fn ticket() -> TicketPage {
         checklist: checklist(),
         findings: findings(),
         findings_note: "1 blocking, 1 accepted".into(),
+        more_findings: 0,
         no_findings: Empty::new("list-checks", "No finding.", "The analysis has read both files."),
         threads: threads(),
         threads_note: "1 open of 1".into(),
