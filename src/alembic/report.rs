@@ -104,6 +104,9 @@ pub struct Step {
 /// The name of the step that upgrades the copy.
 pub const UPGRADE: &str = "upgrade";
 
+/// The name of the step that renders the upgrade offline.
+pub const RENDER_UPGRADE: &str = "render-upgrade";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepStatus {

@@ -203,10 +203,14 @@ fn dry_run(file: &report::DryRunReport) -> Result<Reading, String> {
     let mut findings = Vec::new();
     let mut find = |rule, why: String| findings.push(Found::of_file(rule, why));
     if subject.upgrade.captured_online {
+        let step = subject.steps.iter().find(|s| s.name == report::RENDER_UPGRADE);
+        let because = step.and_then(|step| step.why.as_deref()).unwrap_or("no reason given");
         find(
             &CAPTURED_ONLINE,
-            "The upgrade SQL was captured from an online run: what runs can't be compared with it beforehand."
-                .to_owned(),
+            format!(
+                "The upgrade SQL was captured from an online run: what runs can't be compared with it beforehand. The report \
+                 says why: {because}"
+            ),
         );
     }
     if !subject.upgrade.reproducible && !subject.upgrade.captured_online {

@@ -81,7 +81,10 @@ fn advice(code: &str) -> &'static str {
         "E41" => {
             "Let env.py take the URL from DATABASE_URL or sqlalchemy.url, or name its variable with --url-env."
         }
-        "E43" => "Don't have this SQL approved: make the migration the same offline and online.",
+        "E43" => {
+            "Don't have this SQL approved: make the migration the same offline and online, or have what was executed approved \
+             with --no-render REASON."
+        }
         "E50" => "Mend the downgrade, or declare that there is no way back with --no-downgrade REASON.",
         "E52" => "Mend the downgrade: it must end at the revision that it began from.",
         "E37" => "Render the SQL again from a clean checkout.",

@@ -31,6 +31,10 @@ pub struct Options {
     /// Declare that there is no way back, and why: the downgrade is neither rendered nor rehearsed.
     #[arg(long, value_name = "REASON")]
     pub no_downgrade: Option<String>,
+    /// Declare that offline SQL can't stand for the upgrade, and why: the SQL that was executed on the copy is taken
+    /// instead.
+    #[arg(long, value_name = "REASON")]
+    pub no_render: Option<String>,
     /// Apply the offline SQL to a second copy and compare; done anyway where statements differ.
     #[arg(long)]
     pub verify_sql: bool,

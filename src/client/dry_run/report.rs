@@ -8,8 +8,9 @@ use super::steps::{Made, chain_fault};
 use crate::alembic::formats::Version1;
 use crate::alembic::formats::plain_line;
 use crate::alembic::report::{
-    Checks, DryRunReport, Integrity, Loss, Measurements, Outcome, Rendered, ReportFormat, Restores,
-    RevisionTime, SchemaChanges, Snapshot, Step, StepStatus, StepTime, Subject, TableRows, UPGRADE, Warning,
+    Checks, DryRunReport, Integrity, Loss, Measurements, Outcome, RENDER_UPGRADE, Rendered, ReportFormat,
+    Restores, RevisionTime, SchemaChanges, Snapshot, Step, StepStatus, StepTime, Subject, TableRows, UPGRADE,
+    Warning,
 };
 use crate::client::project::{ProjectError, Render};
 use crate::client::rehearsal::Rehearsal;
@@ -109,7 +110,7 @@ pub(super) fn report(
     let sql = String::from_utf8_lossy(&up.bytes).into_owned();
     let (up, down) = (up.rendered.clone(), down.rendered.clone());
     let mut steps = vec![passed("copy-snapshot"), passed("history")];
-    steps.push(render_step(made, "render-upgrade", &made.upgrade, &up));
+    steps.push(render_step(made, RENDER_UPGRADE, &made.upgrade, &up));
     steps.push(render_step(made, "render-downgrade", &made.downgrade, &down));
     if let Some(why) = chain_fault(made) {
         steps.push(failed("chain", &format!("E37: {why}")));

@@ -55,7 +55,10 @@ pub(super) fn run(options: &Options, stop: &Stop) -> Result<Made, ProjectError> 
     let scratch = options.scratch()?;
     let original = original(&options.snapshot)?;
     if let Some(reason) = &options.no_downgrade {
-        declared(reason)?;
+        declared(reason, ("E50", "--no-downgrade"), "why there is no way back and what to do instead")?;
+    }
+    if let Some(reason) = &options.no_render {
+        declared(reason, ("E30", "--no-render"), "what the upgrade does that the offline SQL does not")?;
     }
     work::sweep();
     let guard = Guard::over(&original);
@@ -147,7 +150,10 @@ fn beside(
     bar: &ProgressBar,
 ) -> Result<(Rendered, Rendered, Rehearsal), ProjectError> {
     let render = || -> (Rendered, Rendered) {
-        let up = goal.project.render(Direction::Upgrade, dialect, goal.from, goal.to);
+        let up = match &options.no_render {
+            Some(reason) => Err(ProjectError::new("E30", reason.clone(), String::new())),
+            None => goal.project.render(Direction::Upgrade, dialect, goal.from, goal.to),
+        };
         let down = match &options.no_downgrade {
             Some(reason) => Err(ProjectError::new("E50", reason.clone(), String::new())),
             None => goal.project.render(Direction::Downgrade, dialect, goal.to, goal.from),
@@ -186,16 +192,16 @@ fn original(path: &Path) -> Result<std::path::PathBuf, ProjectError> {
     })
 }
 
-/// The reason becomes the only line of a file, and must be one.
-fn declared(reason: &str) -> Result<(), ProjectError> {
+/// A reason may become the only line of a file, and must be one.
+fn declared(reason: &str, (code, option): (&'static str, &str), what: &str) -> Result<(), ProjectError> {
     let file = format!("-- not possible: {reason}\n");
     if crate::alembic::not_possible::reason(file.as_bytes()).is_some() {
         return Ok(());
     }
     Err(ProjectError::usage(
-        "E50",
-        "the reason for --no-downgrade must be one line of 10 to 500 characters.",
-        "Say in a sentence why there is no way back and what to do instead.",
+        code,
+        format!("the reason for {option} must be one line of 10 to 500 characters."),
+        format!("Say in a sentence {what}."),
     ))
 }
 

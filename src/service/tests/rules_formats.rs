@@ -132,11 +132,13 @@ async fn rule_23_sql_captured_online_needs_an_outsider_on_the_board(
         ("/subject/upgrade/captured_online", json!(true)),
         ("/subject/upgrade/reproducible", json!(false)),
         ("/subject/upgrade/sqlnorm1", json!(null)),
+        ("/subject/steps/2/status", json!("not-possible")),
+        ("/subject/steps/2/why", json!("E30: revision b reads live rows.")),
     ];
     scene.attach_reporting("staging", &kit, &edits).await;
     let facts = scene.facts("staging").await;
     let finding = facts.this.findings.iter().find(|f| f.rule == "captured-online").unwrap();
-    assert!(finding.blocks());
+    assert!(finding.blocks() && finding.why.ends_with("says why: E30: revision b reads live rows."));
     assert!(scene.shut("staging").await.contains(&"review"));
     services.accept_finding(&scene.marta, scene.ticket, "staging", finding.id, "Read it.").await.unwrap();
     scene.accept_all("staging").await;

@@ -130,6 +130,14 @@ fn sql_that_is_not_what_the_upgrade_does_is_found_out() {
     let ran = scene.run(&[]);
     assert_eq!((ran.code, ran.step("verify-sql").0), (1, "failed"), "{ran:?}");
     assert_eq!(ran.subject()["checks"]["statements"]["only_executed"][0], "update people set age = ?");
+    assert!(ran.stderr.contains("--no-render"));
+    // With the reason on record, what was executed stands in for it.
+    let ran = scene.run(&["--no-render", "Offline, r2 leaves the ages empty."]);
+    assert_eq!((ran.code, ran.step("verify-sql").0), (0, "passed"), "{ran:?}");
+    assert_eq!(ran.step("render-upgrade"), ("not-possible", "E30: Offline, r2 leaves the ages empty."));
+    assert_eq!(ran.subject()["upgrade"]["captured_online"], true);
+    assert!(scene.file("upgrade.sql").contains("UPDATE people SET age = 3;"));
+    assert_eq!(scene.run(&["--no-render", "short"]).code, 2);
 }
 
 #[test]
