@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::offline_sql;
 use super::report::Statements;
 use crate::alembic::checks::NAMED;
 use crate::alembic::formats::plain_line;
 use crate::sql::classify::{Kind, Words, classify_words};
 use crate::sql::dialect::Dialect;
 use crate::sql::lex::{self, Kind as Tok};
+use crate::sql::offline_sql;
 use crate::sql::split::statements;
 
 /// A statement that was executed on the copy.

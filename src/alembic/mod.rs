@@ -14,7 +14,6 @@ pub mod junit;
 pub mod manifest;
 pub mod matching;
 pub mod not_possible;
-pub mod offline_sql;
 pub mod render_checks;
 pub mod report;
 pub mod shape;

@@ -1,6 +1,5 @@
 //! What may be wrong with rendered SQL although Alembic ended well.
 
-use crate::alembic::offline_sql::{self, Direction};
 use crate::alembic::report::Warning;
 use crate::domain::digest::Digest;
 use crate::sql::classify::{Kind, VERSION_TABLE, Words, classify_words};
@@ -8,6 +7,7 @@ use crate::sql::dialect::Dialect;
 use crate::sql::findings;
 use crate::sql::lex::{Kind as Tok, Lexer};
 use crate::sql::normalise::sqlnorm1;
+use crate::sql::offline_sql::{self, Direction};
 use crate::sql::split::statements;
 
 /// `sqlset1`: the digest of the statements in sorted order, without comments. Equal for two scripts that hold the same

@@ -8,10 +8,11 @@ use super::backup::BackupManifest;
 use super::formats::{self, Format, FormatError};
 use super::manifest::{self, MigrationManifest, strip_ini};
 use super::report::{DryRunReport, Outcome};
-use super::{history, junit, not_possible, offline_sql};
+use super::{history, junit, not_possible};
 use crate::domain::digest::{Digest, canonical_json};
 use crate::sql::dialect::Dialect;
 use crate::sql::normalise::sqlnorm1;
+use crate::sql::offline_sql;
 
 const REPORT: &str = include_str!("../demo/data/dry-run-report.json");
 const BACKUP: &str = include_str!("../demo/data/backup-manifest.json");

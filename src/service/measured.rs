@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use crate::alembic::offline_sql;
 use crate::alembic::report::{DryRunReport, Loss, Outcome, TableRows};
 use crate::domain::artifact::{Artifact, ArtifactKind, Finding};
 use crate::domain::facts::StageRecord;
@@ -15,6 +14,7 @@ use crate::domain::rule::{
 };
 use crate::sql::classify::Words;
 use crate::sql::dialect::Dialect;
+use crate::sql::offline_sql;
 
 /// Facts of one finding.
 const MOST: usize = 10;

@@ -2,7 +2,7 @@
 //! async threads.
 
 use crate::alembic::formats::{self, FormatError};
-use crate::alembic::{backup::BackupManifest, history, junit, manifest, not_possible, offline_sql, report};
+use crate::alembic::{backup::BackupManifest, history, junit, manifest, not_possible, report};
 use crate::domain::artifact::{
     ArtifactFacts, ArtifactKind, BackupFacts, HistoryFacts, ManifestFacts, ReportFacts, Severity, SmokeFacts,
     SqlFacts,
@@ -12,6 +12,7 @@ use crate::domain::rule::{
 };
 use crate::domain::sql_digest::SqlDigest;
 use crate::sql::dialect::Dialect;
+use crate::sql::offline_sql;
 use crate::sql::undo::{self, Side};
 use crate::sql::{findings, normalise};
 

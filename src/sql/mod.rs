@@ -25,6 +25,7 @@ mod lookalike;
 pub mod moved;
 mod named;
 pub mod normalise;
+pub mod offline_sql;
 pub mod outline;
 mod outside;
 mod quoted;

@@ -6,8 +6,8 @@ use super::classify::{Kind, Words};
 use super::dialect::Dialect;
 use super::excerpt::excerpt;
 use super::named::{Named, Names, created};
+use super::offline_sql;
 use super::split::Statement;
-use crate::alembic::offline_sql;
 use crate::domain::rule::{
     CONCURRENT_IN_TRANSACTION, LOCK_TIMEOUT, OUTSIDE_REVISIONS, Rule, TRANSACTION_CONTROL,
     TRANSACTION_PER_REVISION, VERSION_APART,

@@ -8,7 +8,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::Options;
 use super::recovered::{Place, Recovered};
 use crate::alembic::matching::{self, Executed, Matched};
-use crate::alembic::offline_sql::Direction;
 use crate::alembic::render_checks;
 use crate::alembic::report::Warning;
 use crate::client::project::process::Stop;
@@ -20,6 +19,7 @@ use crate::clock::Env;
 use crate::domain::digest::Digest;
 use crate::domain::time::Timestamp;
 use crate::sql::dialect::Dialect;
+use crate::sql::offline_sql::Direction;
 
 /// Everything that a report is made of.
 pub(super) struct Made {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::shim::Fault;
 use super::{Project, ProjectError};
-use crate::alembic::offline_sql::Direction;
+use crate::sql::offline_sql::Direction;
 
 /// The project's revisions could not even be read.
 pub(super) fn of_reading(project: &Project, fault: &Fault) -> ProjectError {

@@ -24,8 +24,8 @@ pub use online::{Failure, Online, Statement};
 pub use redact::{Redactor, secrets_of};
 pub use render::Render;
 
-pub use crate::alembic::offline_sql::Direction;
 pub use crate::alembic::report::Tools;
+pub use crate::sql::offline_sql::Direction;
 
 use crate::alembic::formats::{Format as _, Version1};
 use crate::alembic::graph;

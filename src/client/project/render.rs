@@ -8,11 +8,12 @@ use serde_json::json;
 
 use super::shim::{self, Where};
 use super::{Direction, Project, ProjectError, causes};
+use crate::alembic::render_checks;
 use crate::alembic::report::Warning;
-use crate::alembic::{offline_sql, render_checks};
 use crate::domain::sql_digest::SqlDigest;
 use crate::sql::dialect::Dialect;
 use crate::sql::normalise::sqlnorm1;
+use crate::sql::offline_sql;
 
 /// The hash seeds of the renders: two alike and another one.
 const SEEDS: [&str; 3] = ["0", "0", "1"];

@@ -7,12 +7,12 @@ use super::guard::Guard;
 use super::state::{Depth, State, counted};
 use super::{Copy, Later, Snapshot, VersionTable, diagnose};
 use crate::alembic::formats::plain_line;
-use crate::alembic::offline_sql::Direction;
 use crate::alembic::report::{Orphans, Restores, SchemaChanges, Step, StepStatus, UPGRADE, Warning};
 use crate::alembic::shape::Shape;
 use crate::client::project::{Online, Project, ProjectError};
 use crate::sql::classify::Words;
 use crate::sql::dialect::Dialect;
+use crate::sql::offline_sql::Direction;
 
 /// What is rehearsed.
 pub struct Goal<'a> {

@@ -8,7 +8,7 @@ use super::{assert_none, files_below, sources};
 const ROOMS: &[(&str, &[&str])] = &[
     ("lib", &[]),
     ("domain", &[]),
-    ("sql", &["domain", "alembic"]),
+    ("sql", &["domain"]),
     ("alembic", &["domain", "sql"]),
     ("clock", &["domain"]),
     ("secret", &["domain", "clock"]),

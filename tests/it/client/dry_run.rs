@@ -6,11 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use countersign::alembic::backup::BackupManifest;
-use countersign::alembic::offline_sql;
 use countersign::alembic::report::DryRunReport;
 use countersign::alembic::{formats, history, manifest, not_possible};
 use countersign::domain::digest::Digest;
 use countersign::sql::dialect::Dialect;
+use countersign::sql::offline_sql;
 use serde_json::Value;
 
 use super::dry_run_scene::{FROM, Scene, TO, ended, marks};

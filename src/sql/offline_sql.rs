@@ -1,9 +1,9 @@
 //! Rendered SQL: the steps that Alembic's comments name, and the moves of its version table.
 
-use crate::sql::classify::{Kind, VERSION_TABLE, Words, classify_words};
-use crate::sql::dialect::Dialect;
-use crate::sql::lex::{self, Kind as Tok, Lexer};
-use crate::sql::split::statements;
+use super::classify::{Kind, VERSION_TABLE, Words, classify_words};
+use super::dialect::Dialect;
+use super::lex::{self, Kind as Tok, Lexer};
+use super::split::statements;
 
 /// Which way a script goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
