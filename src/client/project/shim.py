@@ -705,6 +705,8 @@ def render(request):
     from alembic import command
 
     stay_away()
+    # Nobody waits for a render before the rehearsal beside it is over.
+    os.nice(5)
     with open(request["sql"], "w", encoding="utf-8", newline="\n") as sql:
         way = request["direction"]
         config, given = configured(request, sql, way, request["range"], "--sql")
